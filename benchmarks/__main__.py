@@ -26,6 +26,7 @@ from benchmarks import (
     charts,
     commands,
     dataplane,
+    demonstration,
     detectors,
     evidence,
     filters,
@@ -76,6 +77,7 @@ OWN_HOMES = {
     "detectors": detectors.run,
     "filters": filters.run,
     "gates": gates.run,
+    "demonstration": demonstration.run,
 }
 NAMES = [*CLAIMS, "import_rows", *OWN_HOMES]
 

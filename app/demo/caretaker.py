@@ -2,7 +2,8 @@
 
 It starts the home, filled or copied from a prepared one, and keeps writing traffic. It ends when its stdin is closed,
 which happens however the program that started it ends. It then stops the server and, unless a FOLDER was named, removes
-the folder. It reports on stdout, one JSON object per line: `say`; `ready` with the home's folder; or `refused`.
+the folder. It reports on stdout, one JSON object per line: `say`; `ready` with the home's folder; `working`
+when the home's worker is; or `refused`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from app.demo import folders
+from app.demo import folders, prepared
 from app.embedded import bring_back, embedded_at
 from controlplane.errors import Refusal
+
+SWITCH_SECONDS = 0.001
+"""So soon an answer of the server is taken while another thread computes."""
 
 
 def main(seed: int, kept: Path | None) -> None:
@@ -89,10 +94,17 @@ def _folder(kept: Path | None) -> Iterator[Path]:
 
 
 def perform(seed: int, folder: Path, *, careless: bool) -> None:
-    from app.demo import opening, traffic
+    sys.setswitchinterval(SWITCH_SECONDS)
+    with ThreadPoolExecutor(1) as beside:
+        start = prepared.start(seed, folder, beside, careless=careless)
+        from app.demo import opening, present  # while the home is copied and started
 
-    shown = opening.opened(seed, folder, report, careless=careless)
+        shown = opening.opened(seed, start, report, careless=careless)
     tell(ready=str(folder))
+    present.await_worker(shown.site)
+    tell(working=True)
+    from app.demo import traffic
+
     asyncio.run(_until_told(traffic.run(shown.estate, shown.site, lambda: bring_back(shown.home), shown.until)))
 
 

@@ -12,7 +12,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -20,7 +21,10 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from app.embedded import embedded_at
 from backends.embedded.binaries import MAJOR
+from backends.embedded.server import Credentials, EmbeddedHome
+from controlplane.clock import machine_now
 
 ROOT = Path(__file__).parents[2]
 MADE_OF = ("app/demo", "backends/postgres/migrations", "backends/postgres/sql", "pyproject.toml")
@@ -41,6 +45,25 @@ class Record:
     @property
     def now(self) -> datetime:
         return datetime.fromisoformat(self.at)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A home that is copied from a prepared one, if there is one, and started meanwhile. `record` waits for the copy,
+    `credentials` for the server; both raise Refusal.
+    """
+
+    home: EmbeddedHome
+    at: datetime
+    record: Callable[[], Record | None] = field(repr=False)
+    credentials: Callable[[], Credentials] = field(repr=False)
+
+
+def start(seed: int, folder: Path, beside: Executor, *, careless: bool) -> Start:
+    """`beside` has one thread. `careless`: see opening.opened."""
+    home, now = embedded_at(folder), machine_now()
+    record = beside.submit(restore, seed, folder, now) if careless else beside.submit(read, folder)
+    return Start(home, now, record.result, beside.submit(home.ensure).result)
 
 
 def read(home: Path) -> Record | None:

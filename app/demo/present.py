@@ -7,6 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import psycopg
 
@@ -15,6 +16,8 @@ from app.demo.audit import Step, do, people
 from app.demo.estate import ONSET, Estate
 from app.demo.site import Site
 from app.demo.traffic import QUIET
+from backends.checkpoint_folder import CheckpointFolder, signing_key
+from backends.postgres.notary import Notary
 from controlplane.errors import Refusal
 
 LIMIT = '{"rps": 400, "burst": 800}'
@@ -50,6 +53,13 @@ def look(site: Site) -> None:
         keys.called(connection)
         connection.execute("SELECT wf.look_at_quotas()")
         connection.execute("SELECT wf.evaluate(name) FROM wf.detectors ORDER BY name")
+
+
+def sign(folder: Path, owner: str) -> None:
+    """The key is in the home's folder: the worker signs with it, and it goes with the home."""
+    key = signing_key(folder, make=True)
+    assert key is not None
+    asyncio.run(Notary(owner, CheckpointFolder(folder / "checkpoints"), key).sign())
 
 
 def await_worker(site: Site) -> None:

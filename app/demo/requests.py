@@ -18,6 +18,7 @@ from controlplane.requestlogs.model import RequestRow
 CLIENT_ERRORS = (400, 401, 403, 404, 404, 409, 422, 429)
 SERVER_ERRORS = (500, 502, 503, 503, 504)
 HOUR = timedelta(hours=1)
+PARTS = 4
 ROLLED = """
 UPDATE wf.request_marks SET before = txid_snapshot_xmin(txid_current_snapshot()), minutes_from = %s,
   minutes_until = %s, hours_until = %s, rolled_at = clock_timestamp()
@@ -25,23 +26,25 @@ UPDATE wf.request_marks SET before = txid_snapshot_xmin(txid_current_snapshot())
 
 
 def last_hour(estate: Estate, site: Site, now: datetime, callers: keys.Callers, quiet: Collection[str]) -> None:
-    """Store the hour before `now` and roll it up by the minute."""
-    end = int(now.timestamp())
-    encode = Encoder()
-    with psycopg.connect(site.logins[WORKER], autocommit=True) as connection:
+    """Store the hour before `now` and roll it up by the minute: each part while the next ones are stored."""
+    end, encode = int(now.timestamp()), Encoder()
+    since = (now - HOUR).replace(second=0, microsecond=0)
+    spans = [(since + part * HOUR / PARTS, since + (part + 1) * HOUR / PARTS) for part in range(PARTS)]
+    stored = end - 3600
+    with psycopg.connect(site.logins[WORKER], autocommit=True) as connection, ThreadPoolExecutor(2) as both:
         connection.execute(
             "SELECT wf.ensure_request_days(%s, %s)", [(now - HOUR).date(), (now + timedelta(days=1)).date()]
         )
-        with connection.transaction(), connection.cursor() as cursor, cursor.copy(COPY) as copy:
-            copy.write(HEADER)
-            for minute in range(end - 3600, end, 60):
-                made = rows(estate, minute, min(end, minute + 60), callers, quiet)
-                copy.write(b"".join(map(encode, made)))
-            copy.write(TRAILER)
-    since = (now - HOUR).replace(second=0, microsecond=0)
-    middle = since + HOUR / 2
-    with ThreadPoolExecutor(2) as both:  # a core for each half
-        list(both.map(lambda span: _roll_up(site, *span), ((since, middle), (middle, since + HOUR))))
+        rolled = []
+        for span in spans:
+            until = end if span is spans[-1] else int(span[1].timestamp())
+            made = b"".join(map(encode, rows(estate, stored, until, callers, quiet)))
+            with connection.transaction(), connection.cursor() as cursor, cursor.copy(COPY) as copy:
+                copy.write(HEADER + made + TRAILER)
+            stored = until
+            rolled.append(both.submit(_roll_up, site, *span))
+        for each in rolled:
+            each.result()
     with psycopg.connect(site.owner) as connection:
         connection.execute(ROLLED, [since, since + HOUR, (since + HOUR).replace(minute=0)])
         connection.execute("SELECT wf.refresh_activity()")

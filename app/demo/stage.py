@@ -26,7 +26,7 @@ class Stage:
     """The caretaker process, as long as the block runs: it ends with this program, because its stdin is closed then."""
 
     def __init__(self, seed: int, keep: Path | None) -> None:
-        self._home = Path()
+        self._home, self._working = Path(), False
         self._command = [sys.executable, "-m", "app.demo.caretaker", str(seed), *([str(keep)] if keep else [])]
 
     def __enter__(self) -> Stage:
@@ -52,20 +52,26 @@ class Stage:
 
     def prepare(self, report: Callable[[str], None]) -> None:
         """Wait until the home is ready to be looked at. Raises Refusal."""
+        self._home = Path(self._until("ready", report))
+
+    async def open_context(self, report: Callable[[str], None]) -> Context:
+        """The home, after `prepare`, when its worker is there too. Raises Refusal."""
+        if not self._working:
+            await asyncio.to_thread(self._until, "working", report)
+            self._working = True
+        return await visitor(self._home)(report)
+
+    def _until(self, word: str, report: Callable[[str], None]) -> Any:
+        """What it says under that word. Raises Refusal."""
         assert self._caretaker.stdout is not None
         for line in self._caretaker.stdout:
             said: dict[str, Any] = json.loads(line)
-            if "ready" in said:
-                self._home = Path(said["ready"])
-                return
+            if word in said:
+                return said[word]
             if "refused" in said:
                 raise Refusal(**said["refused"])
             report(said["say"])
         raise Refusal("demo_failed", "The demonstration's process ended before its home was there.", "Try again.")
-
-    async def open_context(self, report: Callable[[str], None]) -> Context:
-        """The home, after `prepare`. Raises Refusal."""
-        return await visitor(self._home)(report)
 
 
 def visitor(folder: Path) -> OpenContext:

@@ -6,6 +6,7 @@ import math
 import re
 import shlex
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from app.demo import folders, opening, present, traffic
+from app.demo import folders, opening, prepared, present, traffic
 from app.demo.audit import do, people
 from app.demo.estate import DEFAULT_SEED, ONSET
 from app.demo.month import BEFORE, BROKEN
@@ -35,7 +36,9 @@ def shown() -> Iterator[opening.Shown]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_CACHE_HOME", str(demonstration.cache()))
-            yield opening.opened(DEFAULT_SEED, folders.home(folder), lambda words: None, careless=True, at_work=False)
+            with ThreadPoolExecutor(1) as beside:
+                start = prepared.start(DEFAULT_SEED, folders.home(folder), beside, careless=True)
+                yield opening.opened(DEFAULT_SEED, start, lambda words: None, careless=True, at_work=False)
     finally:
         folders.remove(folder)
         show_libpq()
