@@ -45,8 +45,9 @@ def test_an_error_that_names_a_person_is_masked_wherever_it_is_shown(database: D
         owner.execute("SET session_replication_role = replica")
         owner.execute(
             "INSERT INTO wf.deliveries (key, webhook_id, group_key, number, reason, event_type, summary, notice, code,"
-            " words, test) VALUES ('msg_' || repeat('0', 40), 1, '', 0, 'test', 'x', 's', '{}', 'c', %s, true)", [ERROR],
-        )  # fmt: skip
+            " words, test) VALUES ('msg_' || repeat('0', 40), 1, '', 0, 'test', 'x', 's', '{}', 'c', %s, true)",
+            [ERROR],
+        )
         owner.execute(
             "INSERT INTO wf.delivery_attempts (delivery_id, attempt, worker_id, started_at, outcome, code, words,"
             " answer) SELECT id, 1, 1, now(), 'refused', 'c', %s, %s FROM wf.deliveries", [ERROR, ERROR],
