@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -43,7 +45,10 @@ def _yours(folder: Path) -> Sequence[File]:
 def read_file(path: Path) -> File:
     name = clean(path.stem, 100)
     try:
-        with path.open("rb") as file:
+        # Opened without waiting: a pipe that somebody put into a shared folder would hang every console.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return File(name, "yours", None, "it is not a file")
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             return File(name, "yours", None, f"it is larger than {MAX_BYTES:,} bytes")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh", "fish", "busybox")
+INTERPRETERS = re.compile(r"(python|perl|ruby|node|php|lua)[0-9.]*")
 FIELD = re.compile(r"\{([a-z_]*)\}")
 MAX_ARGUMENT = 4_000
 """Characters of one argument."""
@@ -100,11 +101,16 @@ def faults(
 
 
 def _in_script(run: Sequence[str]) -> str:
-    """A field in what a shell would read as its script; "" when there is none."""
-    if run[0].rpartition("/")[2] not in SHELLS:
-        return ""
-    scripts = (after for before, after in pairwise(run) if re.fullmatch("-[a-z]*c", before))
-    return next((found[0] for script in scripts if (found := FIELD.search(script))), "")
+    """A field in what a shell or an interpreter would read as its script, also behind env or sudo; "": none."""
+    for place, argument in enumerate(run):
+        name = argument.rpartition("/")[2]
+        flags = "c" if name in SHELLS else "ceEr" if INTERPRETERS.fullmatch(name) else ""
+        for option, script in pairwise(run[place + 1 :]):
+            if not flags or not option.startswith("-"):
+                break
+            if re.fullmatch(f"-[a-zA-Z]*[{flags}]", option) and (found := FIELD.search(script)):
+                return found[0]
+    return ""
 
 
 async def note(plane: ControlPlane, command: OwnCommand, key: str) -> None:

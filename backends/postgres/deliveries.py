@@ -22,7 +22,8 @@ from controlplane.jobs.engine import sql as job
 
 DELIVERY_TABLE = Table("wf.deliveries", Delivery, ("id",), NO_DELIVERY, view="wf.delivery_list")
 ATTEMPTS = sql.SQL("""
-SELECT {0} FROM (SELECT * FROM wf.delivery_attempts WHERE delivery_id = %s ORDER BY attempt DESC LIMIT 200) AS newest
+SELECT {0}
+FROM (SELECT * FROM wf.delivery_attempt_list WHERE delivery_id = %s ORDER BY attempt DESC LIMIT 200) AS newest
 ORDER BY attempt
 """).format(names(fields_of(Attempt)))
 OF_ALERT = sql.SQL("""

@@ -46,6 +46,7 @@ ATTEMPT_SHAPE = shape_of(
 
 UPKEEP = (
     job("prune_jobs", "SELECT wf.prune_jobs()", timedelta(minutes=10)),
+    job("end_overlong_sessions", "SELECT wf.end_overlong_sessions()", timedelta(minutes=1)),
     job("refresh_job_weights", "SELECT wf.refresh_job_weights()", timedelta(minutes=1)),
 )
 

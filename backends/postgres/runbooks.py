@@ -108,6 +108,9 @@ class Executions(PagedList[Execution], ExecutionDirectory):
             steps = await rows(connection, StepRow, STEPS_OF, [number])
             body = await scalar(connection, BODY, [execution.sha256])
         runbook = await asyncio.to_thread(read, File(execution.runbook, "shipped", body))
+        kept = [{name: getattr(row, name) for name in ("name", "kind", "operation", "remedy_of")} for row in steps]
+        if kept != runbook.listed():  # begun with psql
+            raise Usage("runbook_unreadable", f"The steps of execution {number} are not those of its text.")
         return Whole(execution, steps, runbook)
 
 

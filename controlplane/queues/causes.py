@@ -12,6 +12,8 @@ MAX_CAUSE = 500
 ID_LENGTH = 16
 """Hexadecimal digits of a fingerprint by which a cause is named."""
 
+# Digits, letters of any script, and . _ % + -
+_OF_MAIL = r"[^\x01-$&-*,/:-@\[-^`{-\x7f]"
 # In this order. Each is greedy and made of classes of ASCII characters, so that Python and PostgreSQL find the same.
 # Each begins only where the character before could not belong to it, so that the time stays linear.
 RULES = (
@@ -23,7 +25,8 @@ RULES = (
         r"(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?(?![0-9A-Za-z])",
         "<time>",
     ),
-    (r"(?<![0-9A-Za-z._%+-])[0-9A-Za-z._%+-]+@[0-9A-Za-z.-]+", "<email>"),
+    (rf"(?<!{_OF_MAIL}){_OF_MAIL}+@{_OF_MAIL}+", "<email>"),
+    (r"(?<![^\t-\r @])[^\t-\r @]+@[^\t-\r @]+", "<email>"),  # what is left: other characters, quotes, brackets
     (
         r"(?<![0-9A-Za-z])[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}(?![0-9A-Za-z])",
         "<uuid>",

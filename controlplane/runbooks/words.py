@@ -87,22 +87,24 @@ def due_words(step: Step, row: StepRow, started: datetime, now: datetime) -> Lin
 
 
 def output_words(row: StepRow) -> str:
-    """What came of a step, on one line."""
+    """What came of a step, on one line: of any object, for with psql one may write any."""
     out = row.output
     if "answer" in out:
         return str(out["answer"])
     if "run" in out:
         return f"run {out['run']}: {out.get('done', '?')} done"
-    if "audit" in out:
-        return "audit " + " ".join(map(str, out["audit"][:5]))
+    if isinstance(rows := out.get("audit"), list):
+        return "audit " + " ".join(map(str, rows[:5]))
     if "state" in out:
-        value = "" if out.get("value") is None else f"{out['value']:,g} {out.get('unit') or ''}".strip()
-        return ", ".join(filter(None, (value, str(out.get("held_to") or ""), str(out.get("words") or ""))))
+        value = out.get("value")
+        number = f"{value:,g}" if isinstance(value, int | float) else str(value or "")
+        held = f"{number} {out.get('unit') or ''}".strip() if number else ""
+        return ", ".join(filter(None, (held, str(out.get("held_to") or ""), str(out.get("words") or ""))))
     return ""
 
 
 def step_lines(row: StepRow, now: datetime) -> list[Line]:
-    lines: list[Line] = [(f"step {row.place}: {row.name}", "title")]
+    lines: list[Line] = [(f"step {row.place}: {clean(row.name, 200)}", "title")]
     if row.claimed_by is None:
         lines.append("nobody has claimed it")
     else:

@@ -203,6 +203,7 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("worker", "SELECT wf.apply_due_changes()"),
     ("worker", "SELECT wf.refresh_activity()"),
     ("worker", "SELECT wf.refresh_job_weights()"),
+    ("worker", "SELECT wf.end_overlong_sessions()"),
     ("worker", "SELECT wf.prune_jobs(), wf.prune_key_news(), wf.prune_request_batches(), wf.prune_sign_up_attempts()"),
     ("worker", "SELECT data, part, lower, upper FROM wf.telemetry_partitions()"),
     ("worker", "SELECT data, part, lower, upper, waits FROM wf.drop_old_requests(true)"),

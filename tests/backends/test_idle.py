@@ -67,3 +67,29 @@ def test_reading_for_long_ends_nobody(psql: Psql) -> None:
     with psql("owner").transaction():
         psql("owner").execute(SUSPEND.format("acme"))
     assert one(viewer, "SELECT 1") == (1,)
+
+
+ENDS = "SELECT wf.end_sessions_after('0', '1 h')"
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator", "worker", "service"])
+def test_whoever_lifts_the_limit_of_idling_is_ended_from_outside(psql: Psql, role: str) -> None:
+    """With a row locked, or as a listener who keeps the queue of notifications from being emptied."""
+    person, owner = psql(role), psql("owner")
+    person.execute("SET idle_in_transaction_session_timeout = 0")
+    assert one(owner, ENDS) == (0,), "out of a transaction it holds nothing"
+    person.execute("LISTEN wf")
+    person.execute("BEGIN")
+    person.execute("SELECT 1")
+    assert one(owner, ENDS) == (1,)
+    with pytest.raises(psycopg.OperationalError):
+        person.execute("SELECT 1")
+
+
+def test_only_people_s_transactions_end_by_their_length_and_nobody_ends_others(psql: Psql) -> None:
+    owner = psql("owner")
+    assert one(owner, "SELECT wf.end_sessions_after('1 h', '1 h')") == (0,)
+    for role in ("viewer", "support", "operator", "admin", "worker", "service"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            psql(role).execute(ENDS)
+    assert one(psql("worker"), "SELECT wf.end_overlong_sessions()") == (0,)

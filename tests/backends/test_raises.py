@@ -326,6 +326,21 @@ async def test_a_login_that_is_gone_or_anothers_keeps_nobody_elses_role_from_end
     assert one(owner, "SELECT pg_has_role('elsewhere', 'wf_operator', 'MEMBER')") == (True,)
 
 
+async def test_nobody_acts_for_a_tenant_with_a_role_that_is_over(psql: Psql, raised: int) -> None:
+    """The product's services ask whether somebody does, also while no worker runs."""
+    operator = psql("operator")
+    operator.execute(
+        "INSERT INTO wf.impersonations (tenant_id, reason, ticket, ends_at) VALUES ('acme', 'x', 'T-1', now() + '1 h')"
+    )
+    asks = "SELECT actor, refusal FROM wf_data.impersonation(1)"
+    assert one(psql("service"), asks) == ("t_operator", None)
+    owner = psql("owner")
+    owner.execute("SET session_replication_role = replica")
+    owner.execute("UPDATE wf.raises SET login = 't_operator', was = 'viewer'")
+    over(psql)
+    assert one(psql("service"), asks) == (None, "impersonation_actor_gone")
+
+
 async def test_an_admin_takes_it_back_and_nobody_else(psql: Psql, admin: Home, raised: int) -> None:
     assert attempt(psql("operator"), "SELECT wf.give_back('t_support')") == "raise_not_yours"
     await do(admin, "operators.give-back", name="t_support")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from app.gating import look_outside
 from backends.postgres.home import Home
 from backends.runbook_folder import RunbookFolder
 from controlplane.audit.model import AuditDirectory
-from controlplane.errors import Conflict, NotPermitted, Refusal
+from controlplane.errors import Conflict, NotPermitted, Refusal, Usage
 from controlplane.filters.grammar import Term, parse
 from controlplane.listing import Query
 from controlplane.operations import Call, execute
@@ -258,6 +259,12 @@ async def test_what_psql_tries(homes: tuple[Home, Home], psql: Psql) -> None:
         refused(psql("operator"), code, f"SELECT wf.begin_execution('a', 'a', 'a', '{steps}', NULL, false)")
     out = psql("viewer").execute("SELECT count(*) FROM wf.audit WHERE noun = 'executions' AND out_of_band").fetchone()
     assert out == (0,), "what was refused left nothing"
+    other = '[{"name": "B", "kind": "person"}]'
+    for body in ("# T\n\n## A\n", "# T\n\n## B\n\n## C\n", "no runbook"):
+        begun = psql("operator").execute("SELECT wf.begin_execution('a', 'a', %s, %s, NULL, false)", [body, other])
+        with pytest.raises(Usage) as found:
+            await one.of(ExecutionDirectory).whole(begun.fetchone()[0])
+        assert found.value.code == "runbook_unreadable"
 
 
 async def test_a_change_of_before_or_of_another_kind_proves_nothing(homes: tuple[Home, Home], psql: Psql) -> None:
@@ -293,12 +300,14 @@ async def test_a_file_that_cannot_be_read_is_shown_with_its_lines(homes: tuple[H
     one, _ = homes
     (tmp_path / "broken.md").write_text("# T\n\n## 1. Do\n\n```operation tenants.suspend\nfields:\n  nope: 1\n```\n")
     (tmp_path / "latin.md").write_bytes(b"# T\n\n## \xe9\n")
+    os.mkfifo(tmp_path / "pipe.md")  # nobody waits for its writer
     rows, _ = await one.of(RunbookDirectory).rows()  # type: ignore[attr-defined]
     faults = {row.name: row.fault for row in rows if row.fault}
     assert faults == {
         "broken": "broken.md:7: tenants.suspend has no field nope\nbroken.md:6: tenants.suspend needs the field id\n"
         "broken.md:6: tenants.suspend needs a reason",
         "latin": "latin.md: line 3: this is not UTF-8 text",
+        "pipe": "pipe.md: it is not a file",
     }
     with pytest.raises(Refusal, match="runbook_unreadable"):
         await begin(one, "broken")

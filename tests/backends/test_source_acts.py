@@ -225,6 +225,11 @@ def test_the_home_guards_what_is_recorded(database: Database) -> None:
             operator.execute("SELECT wf.begin_change('messages.discard', 'why', 'r1')")
             with pytest.raises(errors.CheckViolation), operator.transaction():
                 operator.execute(begin)
+        # Another noun's operation of that name: its row would be one of the trail of job 1, or letter 1.
+        for other in ("jobs.replay", "queues.replay", "deliveries.replay", "webhooks.replay"):
+            with pytest.raises(errors.CheckViolation), operator.transaction():
+                operator.execute("SELECT wf.begin_change(%s, 'why', %s)", [other, f"of {other}"])
+                operator.execute(begin)
         with operator.transaction():
             operator.execute("SELECT wf.begin_change('messages.replay', NULL, 'r2')")
             with pytest.raises(errors.CheckViolation), operator.transaction():

@@ -43,3 +43,25 @@ def test_what_cannot_be_is_said_by_setting() -> None:
     words = " ".join(said for *_, said in found)
     assert "L is logs in the menu of tenants" in words and "s is tenants.suspend" in words
     assert "no field {nosuch}; they have id, region, regions" in words and "there is no list of nothing" in words
+
+
+@pytest.mark.parametrize(
+    ("run", "refused"),
+    [
+        (("sh", "-c", "echo {id}"), True),
+        (("sh", "-x", "-c", "echo {id}"), True),
+        (("env", "X=1", "/usr/bin/bash", "-lc", "echo {id}"), True),
+        (("sudo", "-u", "ana", "sh", "-c", "echo {id}"), True),
+        (("python3.11", "-Ic", "print('{id}')"), True),
+        (("perl", "-e", "print '{id}'"), True),
+        (("node", "-e", "f('{id}')"), True),
+        (("sh", "-c", 'echo "$1"', "sh", "{id}"), False),
+        (("bash", "tool.sh", "-c", "{id}"), False),
+        (("python3", "tool.py", "-c", "{id}"), False),
+        (("tool", "-c", "{id}"), False),
+        (("python3", "-m", "tool", "-c", "{id}"), False),
+    ],
+)
+def test_no_field_becomes_part_of_a_script(run: tuple[str, ...], refused: bool) -> None:
+    found = list(faults([OwnCommand("x", "keys", "x", run)], lambda noun: {}, lambda noun: ["id"]))
+    assert bool(found) is refused

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 from backends.runbook_folder import shipped
 from controlplane.errors import Usage
 from controlplane.runbooks.document import QuestionSpec, filled, placeholders
+from controlplane.runbooks.model import StepRow
 from controlplane.runbooks.parsing import parse
-from controlplane.runbooks.words import text_lines
+from controlplane.runbooks.words import output_words, step_lines, text_lines
 
 GOOD = """# A title
 
@@ -174,3 +177,22 @@ def test_a_shipped_runbook_reads_and_each_step_has_a_name_of_its_own(file: objec
     book = parse(file.name, file.body)  # type: ignore[attr-defined]
     assert book.means and len(book.steps) > 4
     assert any(step.kind == "check" for step in book.steps), "something is looked at"
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = ("answer", "run", "done", "audit", "state", "value", "unit", "held_to", "words")
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), anything), st.text(max_size=20))
+def test_whatever_an_operator_wrote_as_the_outcome_of_a_step_is_shown_inert(output: dict, name: str) -> None:
+    at = datetime(2026, 12, 1, tzinfo=UTC)
+    row = StepRow(
+        1, 1, name, "check", None, None, at, "ana", at, None, "passed", "", output, at, 1, 1
+    )  # fmt: skip
+    assert isinstance(output_words(row), str)
+    for line in step_lines(row, at):
+        assert (line if isinstance(line, str) else line[0]).isprintable()

@@ -117,9 +117,11 @@ $$;
 CREATE OR REPLACE FUNCTION wf.without_addresses(value jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE
 RETURN regexp_replace(value::text, '((?:\\u[0-9a-f]{4}|\\[^u])+|[^\s"@\\])[^\s"@\\]*@([^\s"@\\]+\.[^\s"@\\]+)', '\1•••@\2', 'g')::jsonb;
 
--- The same in a text.
+-- The same in a text: of whatever characters the address is, also with its local part in quotes. The same as
+-- controlplane.queues.source.without_mail.
 CREATE OR REPLACE FUNCTION wf.without_mail(body text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN regexp_replace(body, '(?<![0-9A-Za-z._%+-])([0-9A-Za-z._%+-])[0-9A-Za-z._%+-]*@([0-9A-Za-z.-]+)', '\1•••@\2', 'g');
+RETURN regexp_replace(body, '(?:"[^"@]{1,64}"|(?<![^\t-\r @<>()\[\],;:"])([^\t-\r @<>()\[\],;:"])[^\t-\r @<>()\[\],;:"]*)@(\[?[^\t-\r @<>()\[\],;:"]+)',
+                      '\1•••@\2', 'g');
 
 -- Sizes. Every column that somebody can write has a limit; this is for columns without one, and for rows older than the
 -- limits. A value whose text cannot be built (1 GB) must not stop anything.
@@ -534,7 +536,7 @@ CREATE VIEW wf.audit_chain_status AS
 SELECT n.written, n.chained, s.size AS signed, s.made_at AS signed_at,
        (SELECT a.at FROM wf.audit a WHERE a.seq = n.chained + 1) AS waits_since,
        (SELECT a.at FROM wf.audit a WHERE a.seq = coalesce(s.size, 0) + 1) AS unsigned_since,
-       (SELECT j.error FROM wf.jobs j JOIN (VALUES ('sign_audit_checkpoint', s.made_at), ('chain_audit',
+       (SELECT wf.without_mail(j.error) FROM wf.jobs j JOIN (VALUES ('sign_audit_checkpoint', s.made_at), ('chain_audit',
                (SELECT c.chained_at FROM wf.audit_chain c WHERE c.seq = n.chained))) AS went_well(schedule, at) USING (schedule)
         WHERE j.error IS NOT NULL AND (j.state IN ('waiting', 'running')
           OR j.state = 'dead' AND j.ended_at > coalesce(went_well.at, '-infinity') AND n.written > coalesce(s.size, 0))

@@ -366,7 +366,7 @@ FROM (SELECT n.name, (SELECT coalesce(sum(c.waiting), 0)::bigint FROM wf.dead_ca
 GRANT EXECUTE ON FUNCTION wf.letter_obstacle, wf.letters_kept, wf.letters_told, wf.without_mail, wf.sources_here TO wf_viewer;
 GRANT SELECT ON wf.letter_list, wf.letter_attempts, wf.cause_list, wf.letter_sources TO wf_viewer;
 GRANT SELECT ON wf.cause_list, wf.letter_sources TO wf_worker;  -- for gates that it runs by a schedule
-GRANT EXECUTE ON FUNCTION wf.letters_kept, wf.letters_told, wf.sources_here TO wf_worker;
+GRANT EXECUTE ON FUNCTION wf.letters_kept, wf.letters_told, wf.sources_here, wf.without_mail TO wf_worker;
 GRANT SELECT ON wf.letter_message TO wf_operator;
 -- For filters by the payload, as wf.tenant_owners.
 CREATE VIEW wf.letter_payloads AS SELECT l.id, l.payload_json FROM wf.dead_letters l WHERE (SELECT wf.in_time('operator'));

@@ -359,14 +359,21 @@ SELECT d.id, d.key AS message, d.route_id, r.name AS route, d.webhook_id, w.labe
        d.person, d.level,
        d.action, d.reason, CASE d.reason WHEN 'escalated' THEN left(d.notice #>> '{details,escalated_by}', 63) END AS escalated_by,
        d.severity, d.event_type, d.summary, d.test, d.state, d.attempts, d.tries, d.replays,
-       CASE d.state WHEN 'waiting' THEN d.next_at END AS next_at, d.code, d.words, d.created_at, d.created_by, d.ended_at,
+       CASE d.state WHEN 'waiting' THEN d.next_at END AS next_at, d.code,
+       CASE WHEN (SELECT wf.sees_personal()) THEN d.words ELSE wf.without_mail(d.words) END AS words, d.created_at, d.created_by, d.ended_at,
        d.version, d.search, c.target AS contact,
        ARRAY(SELECT a.alert_id FROM wf.delivery_alerts a WHERE a.delivery_id = d.id AND NOT a.resolved
              ORDER BY 1 LIMIT 100) AS alerts,
        ARRAY(SELECT a.alert_id FROM wf.delivery_alerts a WHERE a.delivery_id = d.id AND a.resolved ORDER BY 1 LIMIT 100) AS resolved
 FROM wf.deliveries d LEFT JOIN wf.routes r ON r.id = d.route_id LEFT JOIN wf.webhooks w ON w.id = d.webhook_id
   LEFT JOIN wf.contacts c ON c.id = d.contact_id;
-GRANT SELECT ON wf.delivery_list, wf.delivery_alerts, wf.delivery_attempts TO wf_viewer;
+-- What an endpoint answered may name a person, as an error may.
+CREATE VIEW wf.delivery_attempt_list AS
+SELECT a.delivery_id, a.attempt, a.worker_id, a.started_at, a.ended_at, a.outcome, a.code,
+       CASE WHEN (SELECT wf.sees_personal()) THEN a.words ELSE wf.without_mail(a.words) END AS words,
+       CASE WHEN (SELECT wf.sees_personal()) THEN a.answer ELSE wf.without_mail(a.answer) END AS answer, a.seconds
+FROM wf.delivery_attempts a;
+GRANT SELECT ON wf.delivery_list, wf.delivery_alerts, wf.delivery_attempt_list TO wf_viewer;
 
 -- Delete deliveries and tenants' events older than 400 days, and groups that have been over for as long, in bounded bites.
 CREATE OR REPLACE FUNCTION wf.prune_deliveries() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER

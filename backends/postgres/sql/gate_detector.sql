@@ -25,7 +25,7 @@ CREATE OR REPLACE FUNCTION wf.detect_gate_closed() RETURNS SETOF wf.finding LANG
          CASE WHEN p.outcome = 'NO_GO' THEN 'error' ELSE 'warning' END, f.failed::float8, 0::float8, 'checks',
          CASE p.outcome
            WHEN 'NO_GO' THEN format('%s is closed in %s: %s', p.gate, p.environment, wf.counted(f.failed, 'check') || ' failed')
-           WHEN 'not run' THEN format('%s could not be run in %s: %s', p.gate, p.environment, left(coalesce(p.error, 'its job died'), 300))
+           WHEN 'not run' THEN format('%s could not be run in %s: %s', p.gate, p.environment, left(coalesce(wf.without_mail(p.error), 'its job died'), 300))
            WHEN 'lost' THEN format('the run of %s in %s never ended', p.gate, p.environment)
            ELSE format('%s is inconclusive in %s', p.gate, p.environment) END,
          jsonb_build_object('run', p.id, 'outcome', p.outcome, 'decided_at', p.decided_at, 'by', p.started_by, 'job', p.job,

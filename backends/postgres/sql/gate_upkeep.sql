@@ -38,7 +38,10 @@ DECLARE
   this   record;
   queued bigint := 0;
 BEGIN
-  INSERT INTO wf.gate_turns (gate, environment) SELECT s.gate, s.environment FROM wf.gate_schedules s WHERE s.ended_at IS NULL
+  INSERT INTO wf.gate_turns (gate, environment)
+  SELECT s.gate, s.environment FROM wf.gate_schedules s
+  WHERE s.ended_at IS NULL AND NOT EXISTS (SELECT FROM wf.gate_turns t WHERE t.gate = s.gate AND t.environment = s.environment)
+  FOR KEY SHARE SKIP LOCKED  -- whoever holds a schedule holds up that one only
   ON CONFLICT DO NOTHING;
   FOR this IN
     SELECT t.gate, t.environment, t.job_id, s.every FROM wf.gate_turns t JOIN wf.gate_schedules s USING (gate, environment)

@@ -83,14 +83,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = wf, pg_temp AS $$
   FROM (SELECT) AS always
   LEFT JOIN wf.impersonations i ON i.id = impersonation.id
   LEFT JOIN wf.tenants t ON t.id = i.tenant_id
-  LEFT JOIN pg_roles r ON r.rolname = i.actor
   CROSS JOIN LATERAL (SELECT CASE
     WHEN i.id IS NULL THEN 'impersonation_unknown'
     WHEN i.ended_at IS NOT NULL THEN 'impersonation_ended'
     WHEN i.ends_at <= clock_timestamp() THEN 'impersonation_over'
     WHEN t.status NOT IN ('active', 'suspended') THEN 'impersonation_tenant_gone'
     WHEN t.protected THEN 'impersonation_protected'
-    WHEN r.oid IS NULL OR NOT pg_has_role(r.oid, 'wf_support', 'MEMBER') OR NOT has_schema_privilege(r.oid, 'wf', 'USAGE') THEN 'impersonation_actor_gone' END AS refusal
+    WHEN NOT wf.login_may(i.actor, 'support') THEN 'impersonation_actor_gone' END AS refusal  -- also with the time of a raised role
   ) AS f
 $$;
 GRANT EXECUTE ON FUNCTION wf_data.impersonation, wf_data.audit_feed TO wf_service;

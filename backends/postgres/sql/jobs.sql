@@ -10,9 +10,10 @@ BEGIN ATOMIC
 END;
 GRANT SELECT ON wf.job_schedules TO wf_viewer, wf_worker;
 
--- A payload may hold personal data: among people, only operators and above read it.
+-- A payload may hold personal data: among people, only operators and above read it. An error may name a person: the lists
+-- mask its addresses for those who may not read them.
 GRANT SELECT (id, kind, tenant_id, lane, schedule, cost, state, run_at, attempts, tries, max_tries, worker_id, lease,
-              started_at, ended_at, error, created_at) ON wf.jobs TO wf_viewer;
+              started_at, ended_at, created_at) ON wf.jobs TO wf_viewer;
 
 CREATE VIEW wf.job_payloads AS SELECT j.id, j.payload FROM wf.jobs j WHERE (SELECT wf.in_time('operator'));
 GRANT SELECT ON wf.job_payloads TO wf_operator, wf_worker;
@@ -352,14 +353,14 @@ DECLARE
   moved record;
 BEGIN
   WITH old AS MATERIALIZED (
-    SELECT j.id, to_jsonb(j) - ARRAY['payload', 'lane'] AS image FROM wf.jobs j WHERE j.id = ANY (jobs)
+    SELECT j.id, to_jsonb(j) - ARRAY['payload', 'lane', 'error'] AS image FROM wf.jobs j WHERE j.id = ANY (jobs)
   ), made AS (
     UPDATE wf.jobs j
     SET state = becomes, ended_at = CASE becomes WHEN 'canceled' THEN clock_timestamp() END,
         tries = CASE becomes WHEN 'waiting' THEN 0 ELSE tries END,
         run_at = CASE becomes WHEN 'waiting' THEN clock_timestamp() ELSE run_at END
     WHERE j.id = ANY (jobs)
-    RETURNING j.id, j.tenant_id, j.lane, j.run_at, to_jsonb(j) - ARRAY['payload', 'lane'] AS image
+    RETURNING j.id, j.tenant_id, j.lane, j.run_at, to_jsonb(j) - ARRAY['payload', 'lane', 'error'] AS image
   )
   SELECT array_agg(m.id::text ORDER BY u.place) AS things, array_agg(m.tenant_id ORDER BY u.place) AS tenants,
          array_agg(m.lane) AS lanes, array_agg(m.run_at) AS at,
@@ -395,12 +396,16 @@ FROM wf.workers w;
 
 CREATE VIEW wf.job_list AS
 SELECT j.id, j.kind, j.tenant_id, j.schedule, j.cost, j.state, j.run_at, j.attempts, j.tries, j.max_tries, j.started_at,
-       j.ended_at, j.error, j.created_at, w.name AS worker,
-       wf.folded(j.id || E'\n' || j.kind || E'\n' || coalesce(j.tenant_id, '') || E'\n' || coalesce(j.error, '')) AS search
+       j.ended_at, CASE WHEN (SELECT wf.sees_personal()) THEN j.error ELSE wf.without_mail(j.error) END AS error,
+       j.created_at, w.name AS worker,
+       -- Without addresses, or a search would find out whether one is in it.
+       wf.folded(j.id || E'\n' || j.kind || E'\n' || coalesce(j.tenant_id, '') || E'\n'
+                 || regexp_replace(coalesce(j.error, ''), '[^\s@]+@[^\s@]+', '', 'g')) AS search
 FROM wf.jobs j LEFT JOIN wf.workers w ON w.id = j.worker_id;
 
 CREATE VIEW wf.job_attempt_list AS
-SELECT a.job_id, a.attempt, coalesce(w.name, 'worker ' || a.worker_id) AS worker, a.started_at, a.ended_at, a.outcome, a.error
+SELECT a.job_id, a.attempt, coalesce(w.name, 'worker ' || a.worker_id) AS worker, a.started_at, a.ended_at, a.outcome,
+       CASE WHEN (SELECT wf.sees_personal()) THEN a.error ELSE wf.without_mail(a.error) END AS error
 FROM wf.job_attempts a LEFT JOIN wf.workers w ON w.id = a.worker_id
 UNION ALL
 SELECT j.id, j.attempts, coalesce(w.name, 'worker ' || j.worker_id), j.started_at, j.ended_at, 'done', NULL

@@ -189,6 +189,35 @@ BEGIN
 END
 $$;
 
+-- What a session may lift is held from outside: end those that sit idle in a transaction, and people's transactions that run
+-- for too long. Their locks would hold up workers and services, and a listener among them the emptying of the server's queue of
+-- notifications, without which nothing is written any more. Returns how many.
+CREATE OR REPLACE FUNCTION wf.end_sessions_after(idle interval, running interval) RETURNS bigint LANGUAGE plpgsql
+SET search_path = pg_catalog, wf, pg_temp AS $$
+DECLARE
+  pid   integer;
+  ended bigint := 0;
+BEGIN
+  FOR pid IN
+    SELECT a.pid FROM pg_stat_activity a JOIN wf.operators o ON o.name = a.usename
+    WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+      AND (a.state LIKE 'idle in transaction%' AND a.state_change < clock_timestamp() - idle
+           OR a.state = 'active' AND o.role NOT IN ('worker', 'service') AND a.xact_start < clock_timestamp() - running)
+  LOOP
+    BEGIN
+      ended := ended + pg_terminate_backend(pid)::integer;
+    EXCEPTION WHEN insufficient_privilege THEN  -- an owner that may not: docs/home.md
+      NULL;
+    END;
+  END LOOP;
+  RETURN ended;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION wf.end_overlong_sessions() RETURNS bigint LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, wf, pg_temp AS $$ SELECT wf.end_sessions_after('2 minutes', '1 hour') $$;
+GRANT EXECUTE ON FUNCTION wf.end_overlong_sessions TO wf_worker;
+
 -- Who has a role only for a while makes and changes no login: what that may do would outlast the role.
 CREATE OR REPLACE FUNCTION wf.own_role_only() RETURNS void LANGUAGE plpgsql STABLE SECURITY DEFINER
 SET search_path = wf, pg_temp AS $$

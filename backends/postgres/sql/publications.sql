@@ -21,7 +21,8 @@ SELECT p.id, p.evidence_id, e.sha256, e.kind, e.subject, p.target, q.job_id,
             WHEN j.state = 'dead' THEN 'failed'
             WHEN p.published_at IS NOT NULL THEN 'published'
             WHEN p.canceled_at IS NOT NULL OR j.state = 'canceled' THEN 'canceled' ELSE 'failed' END AS state,
-       j.attempts, CASE WHEN j.state <> 'done' THEN j.error END AS error, p.published_at,
+       j.attempts, CASE WHEN j.state = 'done' THEN NULL WHEN (SELECT wf.sees_personal()) THEN j.error
+            ELSE wf.without_mail(j.error) END AS error, p.published_at,
        jsonb_array_length(p.attestation -> 'objects') AS objects,
        (SELECT least(sum((o ->> 'bytes')::bigint), 9223372036854775807)::bigint
         FROM jsonb_array_elements(p.attestation -> 'objects') o) AS bytes,
@@ -29,7 +30,8 @@ SELECT p.id, p.evidence_id, e.sha256, e.kind, e.subject, p.target, q.job_id,
        CASE WHEN k.state IN ('waiting', 'running') THEN k.state WHEN k.state IN ('dead', 'canceled') THEN 'failed'
             WHEN p.verified_at IS NULL THEN 'never' WHEN p.faults = 0 THEN 'good' ELSE 'bad' END AS verification,
        p.verified_at, c.objects AS verified_objects, c.bytes AS verified_bytes, p.faults, p.fault_list,
-       CASE WHEN k.state <> 'done' THEN k.error END AS verify_error,
+       CASE WHEN k.state = 'done' THEN NULL WHEN (SELECT wf.sees_personal()) THEN k.error
+            ELSE wf.without_mail(k.error) END AS verify_error,
        p.version, p.created_at, p.created_by, p.updated_at,
        wf.folded(p.target || E'\n' || e.subject || E'\n' || e.sha256) AS search
 FROM wf.publications p JOIN wf.evidence e ON e.id = p.evidence_id LEFT JOIN wf.publication_jobs q ON q.publication_id = p.id
@@ -43,7 +45,8 @@ SELECT t.target, t.priority, t.rate, t.keep_days, t.probed_at, t.creates, t.vers
        n.published, n.pending, n.failed, s.job_id AS sweep_job,
        CASE WHEN j.state IN ('waiting', 'running') THEN j.state WHEN j.state IN ('dead', 'canceled') THEN 'failed'
             WHEN t.swept_at IS NOT NULL THEN 'done' ELSE 'never' END AS sweep,
-       CASE WHEN j.state <> 'done' THEN j.error END AS sweep_error,
+       CASE WHEN j.state = 'done' THEN NULL WHEN (SELECT wf.sees_personal()) THEN j.error
+            ELSE wf.without_mail(j.error) END AS sweep_error,
        t.sweep_hours, t.sweep_remove, t.swept_at, t.swept_found, t.swept_removed, t.swept_items,
        t.version, t.created_at, t.created_by, t.updated_at, wf.folded(t.target) AS search
 FROM wf.publication_targets t LEFT JOIN wf.sweep_jobs s ON s.target = t.target LEFT JOIN wf.jobs j ON j.id = s.job_id,

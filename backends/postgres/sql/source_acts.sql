@@ -18,7 +18,8 @@ DECLARE
   made    wf.source_acts;
   refused text;
 BEGIN
-  IF split_part(change.operation, '.', 2) IS DISTINCT FROM verb THEN
+  IF NOT EXISTS (SELECT FROM wf.operation_writes w WHERE w.operation = change.operation AND w.control = 'wf.source_acts'
+                 AND w.becomes ->> 'verb' = begin_source_act.verb) THEN
     refused := 'act_change';
   ELSIF change.reason IS NULL THEN
     refused := 'act_reason';

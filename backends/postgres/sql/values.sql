@@ -124,7 +124,8 @@ BEGIN
   cause := regexp_replace(cause, '`[^`]*`', '<s>', 'g');
   cause := regexp_replace(cause, '(?<![0-9A-Za-z])[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}'
              '(:[0-9]{2}([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?(?![0-9A-Za-z])', '<time>', 'g');
-  cause := regexp_replace(cause, '(?<![0-9A-Za-z._%+-])[0-9A-Za-z._%+-]+@[0-9A-Za-z.-]+', '<email>', 'g');
+  cause := regexp_replace(cause, '(?<![^\x01-$&-*,/:-@\[-^`{-\x7f])[^\x01-$&-*,/:-@\[-^`{-\x7f]+@[^\x01-$&-*,/:-@\[-^`{-\x7f]+', '<email>', 'g');
+  cause := regexp_replace(cause, '(?<![^\t-\r @])[^\t-\r @]+@[^\t-\r @]+', '<email>', 'g');
   cause := regexp_replace(cause, '(?<![0-9A-Za-z])[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}'
              '(?![0-9A-Za-z])', '<uuid>', 'g');
   cause := regexp_replace(cause, '(?<![0-9A-Za-z.])[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9A-Za-z.])', '<ip>', 'g');
