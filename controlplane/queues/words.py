@@ -55,7 +55,7 @@ def why_cause(cause: Cause, now: datetime) -> list[Line]:
         f"queue: {clean(cause.queue, 100)}; source: {clean(cause.source, 64)}",
         f"{cause.waiting:,} wait{'s' if cause.waiting == 1 else ''}: {cause.dead:,} dead, "
         f"{cause.quarantined:,} quarantined; of {count_words(cause.tenants, 'tenant')}",
-        f"{cause.replayed:,} were ever replayed, {cause.discarded:,} discarded",
+        f"{cause.replayed:,} replayed, {cause.discarded:,} discarded",
         f"first {relative(cause.first_seen, now)}, last {relative(cause.last_seen, now)}",
         f"died in: {', '.join(clean(each, 60) for each in cause.releases) or 'no known release'}",
         f"fixed in: {clean(cause.fixed_in, 100)}" if cause.fixed_in else "not marked as fixed: press a, then f",

@@ -32,7 +32,7 @@ REASONS: dict[Reason, str] = {
     "quiet_window_ended": "the quiet window ended",
     "inhibition_ended": "what inhibited it is over, and it still fires",
     "ack_expired": "the acknowledgement ended, and it still fires",
-    "escalation": "the level before did not acknowledge in time",
+    "escalation": "the previous level did not acknowledge in time",
     "escalated": "somebody escalated it",
     "nobody_on_call": "nobody is on call before",
     "acknowledged": "somebody has it",

@@ -81,7 +81,7 @@ def turn_lines(row: ScheduleRow) -> list[Line]:
     if kept.retired_at is not None:
         return [(f"retired {relative(kept.retired_at, row.at)}: nobody is on call by it", "muted")]
     if kept.schedule is None or turns is None:
-        hint = f"nobody is on call by it; watchfloor schedules edit {kept.name} --rotations FILE puts it right"
+        hint = f"nobody is on call by it; watchfloor schedules edit {kept.name} --rotations FILE replaces it"
         return [(f"cannot be read: {clean(kept.fault, 1000)}", "bad"), hint]
     zones = zones_of(kept.schedule)
     by = f" ({by_words(turns.now)})" if turns.now else ""
@@ -102,7 +102,7 @@ def rotation_lines(kept: KeptSchedule) -> list[Line]:
 
 def override_lines(overrides: Sequence[KeptOverride], now: datetime) -> list[Line]:
     if not overrides:
-        return [("none in the last 100 days, and none to come", "muted")]
+        return [("none in the last 100 days, and none planned", "muted")]
     newest = sorted(overrides, key=lambda each: each.starts_at, reverse=True)
     return [(override_words(each, now), "muted" if each.until <= now else "") for each in newest]
 

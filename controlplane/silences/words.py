@@ -84,7 +84,7 @@ def fact_lines(row: SilenceRow, now: datetime) -> list[Line]:
         f"by {clean(silence.created_by, 63)}: {clean(silence.comment, 2000)}",
     ]
     if silence.replaces is not None:
-        lines.append((f"takes the place of silence {silence.replaces}", "muted"))
+        lines.append((f"replaces silence {silence.replaces}", "muted"))
     return lines
 
 

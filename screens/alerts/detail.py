@@ -171,7 +171,7 @@ def facts(alert: Alert, now: datetime) -> list[Line]:
     if words := flapping_words(alert):
         lines.append((words, "warn"))
     rows = {
-        "tenant": alert.tenant_id or f"{ESTATE}: all tenants",
+        "tenant": alert.tenant_id or f"{ESTATE} tenants",
         "value": number_words(alert.value, alert.unit),
         "threshold": number_words(alert.threshold, alert.unit) + (f", from: {clean(source, 100)}" if source else ""),
         "detector": alert.kind,

@@ -85,6 +85,6 @@ def test_one_message_is_shown_with_all_that_is_known(dead: Cli) -> None:
     item = dead.done("letters", "show", "1")["item"]
     assert item["message"]["json"] == '{\n    "user": {\n        "id": 42\n    }\n}' and item["obstacle"] is None
     said = dead("letters", "show", "1").out
-    assert '"id": 42' in said and "verdict: replay" in said and "No message of this handler is known" in said
+    assert '"id": 42' in said and "verdict: replay" in said and "No message of this handler succeeded" in said
     assert dead("letters", "show", "999", "--json").document["error"]["code"] == "no_letter"
     assert dead("queues", "show", "ffff", "--json").document["error"]["code"] == "no_cause"

@@ -339,7 +339,7 @@ def test_a_second_worker_by_hand_is_refused_with_the_reason(home: EmbeddedHome) 
     until(lambda: alive(home))
     with program("worker", "--home", str(home.folder)) as second:
         said = second.communicate(timeout=PATIENCE)[0]
-    assert second.returncode == 5 and "has its worker already" in said and "home_has_worker" in said
+    assert second.returncode == 5 and "has a worker of its own already" in said and "home_has_worker" in said
 
 
 def test_destroying_a_home_ends_its_worker(home: EmbeddedHome) -> None:

@@ -77,7 +77,7 @@ async def test_the_last_burn_that_is_drawn_is_the_alerts_own_value(home: Home, p
     assert not spec.series and "other windows now" in spec.nothing
     owner.execute("DELETE FROM wf.objectives")
     _, spec = await chart(home, "burn_rate")
-    assert not spec.series and "not there any more" in spec.nothing
+    assert not spec.series and "no longer exists" in spec.nothing
 
 
 HOURS_ALONE = """
@@ -211,7 +211,7 @@ async def test_details_that_are_no_such_thing_are_no_fault(home: Home, psql: Psq
         _, spec = await chart(home, "key_usage_anomaly")
         assert "does not say which key" in spec.nothing
     fire(owner, "burn_rate", details='{"objective": "x"}')
-    assert "not there any more" in (await chart(home, "burn_rate"))[1].nothing
+    assert "no longer exists" in (await chart(home, "burn_rate"))[1].nothing
 
 
 # Its thresholds and changes

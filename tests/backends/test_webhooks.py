@@ -286,7 +286,7 @@ async def test_gone_disables_at_once_and_a_pause_that_is_asked_for_is_kept(
         soon(owner)
         await hand.deliver()
         assert told(owner) == [("plan.changed", "held", 2, "http_410")]
-        assert "wants no more" in one(owner, "SELECT disabled FROM wf.endpoints")[0]
+        assert "is gone" in one(owner, "SELECT disabled FROM wf.endpoints")[0]
 
 
 async def test_a_redirect_to_this_machine_is_not_followed(database: Database, psql: Psql, home: Home) -> None:

@@ -97,7 +97,7 @@ def test_why_a_cause_is_one() -> None:
     assert told[:2] == ["cause ab12: deliver", "no answer"]
     assert told[4:9] == [
         "4 wait: 3 dead, 1 quarantined; of 2 tenants",
-        "2 were ever replayed, 5 discarded",
+        "2 replayed, 5 discarded",
         "first 1 d ago, last 1 h ago",
         "died in: 2.0, 2.1",
         "not marked as fixed: press a, then f",
@@ -262,7 +262,7 @@ def test_the_difference_from_the_last_success() -> None:
     same = difference_lines(message(json=success.payload), success, NOW)
     assert same[1:] == ["their payloads are the same: the message itself is not the cause"]
     assert texts(difference_lines(None, success, NOW)) == ["Only operators and admins read messages."]
-    assert "is known that succeeded" in texts(difference_lines(message(), None, NOW))[0]
+    assert "of this handler succeeded" in texts(difference_lines(message(), None, NOW))[0]
 
 
 @pytest.mark.parametrize(

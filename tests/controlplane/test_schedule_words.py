@@ -113,7 +113,7 @@ def test_an_override_says_for_whom_and_until_when(fields: dict[str, Any], words:
 def test_overrides_are_told_the_latest_first() -> None:
     later = replace(OVERRIDE, id=4, starts_at=NOW + HOUR)
     assert [text[:2] for text in texts(override_lines([OVERRIDE, later], NOW))] == ["4:", "3:"]
-    assert override_lines([], NOW) == [("none in the last 100 days, and none to come", "muted")]
+    assert override_lines([], NOW) == [("none in the last 100 days, and none planned", "muted")]
 
 
 def test_turns_are_told_by_the_clocks_of_every_zone() -> None:

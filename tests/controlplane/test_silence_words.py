@@ -116,7 +116,7 @@ def test_the_facts_of_a_silence() -> None:
     ]
     pending = SilenceRow(replace(KEPT, starts_at=NOW + HOUR, replaces=0), "pending")
     assert fact_lines(pending, NOW)[1] == "starts in 1 h, at 2026-06-03 13:00 UTC"
-    assert fact_lines(pending, NOW)[-1] == ("takes the place of silence 0", "muted")
+    assert fact_lines(pending, NOW)[-1] == ("replaces silence 0", "muted")
     unreadable = replace(KEPT, matchers=(), fault=HOSTILE, comment=HOSTILE)
     assert fact_lines(SilenceRow(unreadable, "unreadable"), NOW)[0] == (f"hides: cannot be read: {SHOWN}", "bad")
     assert is_inert(fact_lines(SilenceRow(unreadable, "unreadable"), NOW))

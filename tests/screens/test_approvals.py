@@ -24,7 +24,7 @@ async def test_one_asks_another_approves_and_the_first_carries_it_out(database: 
     first = console(database, role="admin", link="test/tenants/acme")
     second = console(database, role="operator", link="test/approvals")
     async with first as (mine, here), second as (theirs, there):
-        assert "Nothing has waited" in text(there)
+        assert "No request yet" in text(there)
         await here.press("a", "p")
         await until(here, lambda: isinstance(mine.screen, RequestForm | ReasonForm))
         await here.press(*"over", "enter")

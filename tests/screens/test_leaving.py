@@ -141,7 +141,7 @@ async def test_a_run_that_the_worker_carries_outlives_the_console(
             assert not app.driven
             app.run_command("q")
             await until(pilot, lambda: app._exit)
-        assert "goes on: the worker carries it" in capfd.readouterr().err
+        assert "continues: the worker carries it" in capfd.readouterr().err
         assert (await ended(estate, run, driver="t_admin")).done == 12
 
 
@@ -154,7 +154,7 @@ async def test_it_does_with_a_home_by_url_as_well(estate: Database, capfd: pytes
             assert not app.driven
             app.run_command("q")
             await until(pilot, lambda: app._exit)
-        assert "goes on: the worker carries it" in capfd.readouterr().err
+        assert "continues: the worker carries it" in capfd.readouterr().err
         assert (await ended(estate, run, driver="t_worker")).done == 12
 
 

@@ -312,7 +312,7 @@ async def test_back_and_forward_through_where_one_was_with_cursor_and_filter(dat
         await pilot.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
         await until(pilot, lambda: "› zed" in text(pilot))
         await pilot.press("right_square_bracket")
-        assert "where you were last" in text(pilot)
+        assert "the last view" in text(pilot)
         await pilot.press("left_square_bracket")
         await quiet(pilot)
         assert here(app)[:2] == ("tenants", "id:zed")

@@ -64,7 +64,7 @@ async def test_every_line_opens_what_is_behind_it_and_escape_comes_back(fleet: D
         expected = {
             ("incidents", "incidents"): (None, "half of it fails"),
             ("alerts", "open"): ("detectors", "burn_rate"),
-            ("gates", "gates"): ("gates", "No gate is kept"),
+            ("gates", "gates"): ("gates", "No gates yet"),
             ("traffic", "errors"): (TelemetryScreen, "error share 3/7"),
             ("failing", "umbrella"): (TenantScreen, "umbrella"),
             ("keys", "late"): (None, "rotations"),

@@ -166,7 +166,7 @@ async def test_a_range_is_selected_shown_and_left_again(estate: Database) -> Non
         await quiet(pilot)
         assert screen.view.window == whole
         await pilot.press("z")
-        assert "no range was selected before" in text(pilot)
+        assert "you have not zoomed in" in text(pilot)
 
 
 async def test_the_axis_of_latencies_says_when_it_is_logarithmic(estate: Database) -> None:
@@ -362,7 +362,7 @@ async def test_what_is_strange_of_a_key_is_said_with_its_numbers(estate: Databas
         await command(pilot, "telemetry region:eu-west-1")
         await until(pilot, lambda: "region eu-west-1" in text(pilot))
         await pilot.press("i")
-        await until(pilot, lambda: "keys are a tenant's" in text(pilot))
+        await until(pilot, lambda: "choose a tenant first" in text(pilot))
         await command(pilot, f"keys {KEY}")
         await until(pilot, lambda: "storefront" in text(pilot))
         await pilot.press("enter", "tab")

@@ -30,7 +30,7 @@ def test_six_keys_replay_a_cause_and_another_console_pauses_it_changes_its_rate_
         console(database, words=("/runs",), columns=120, lines=40) as other,
         console(database, words=(), columns=120, lines=40, role="operator") as one,
     ):
-        other.see("Nothing was done in bulk yet")
+        other.see("No run yet")
         one.see(f"{LETTERS + 1} dead")
         pressed = 0
 

@@ -50,7 +50,7 @@ def rotate_all(terminal: Terminal, path: Path) -> None:
     terminal.press("r")
     terminal.see("how long the old key")
     terminal.press("enter")
-    terminal.see("where the secrets go")
+    terminal.see("a new file for the secrets")
     terminal.type(str(path))
     terminal.press("enter")
     terminal.see(f"Type {KEYS}")
