@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -31,17 +30,14 @@ OF_EXECUTION = Filtered(
 class AuditTrail(PagedList[AuditRow], AuditDirectory):
     """Its only order is oldest first; a screen asks for it descending."""
 
-    shape = dataclasses.replace(
-        shape_of(
-            AUDIT,
-            "wf.audit_list",
-            search="wf.folded(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))",
-            tie=(),
-            orders={"at": Order("seq", "bigint")},
-            filters={"execution": OF_EXECUTION},
-        ),
-        columns=COLUMNS,
-    )
+    shape = shape_of(
+        AUDIT,
+        "wf.audit_list",
+        search="wf.folded(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))",
+        tie=(),
+        orders={"at": Order("seq", "bigint")},
+        filters={"execution": OF_EXECUTION},
+    )._replace(columns=COLUMNS)
 
     async def get(self, *key: Any) -> AuditRow:
         """With its personal fields if the login may see them."""
