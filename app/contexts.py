@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.controls import controls_of
 from app.embedded import bring_back, bring_up, embedded_of, start_worker
@@ -18,7 +17,6 @@ from app.homes import EMBEDDED_NAME, HomeChoice, home_name
 from app.sealing import sealing_of
 from backends.embedded.server import Credentials, EmbeddedHome
 from backends.postgres.home import Home
-from backends.postgres.live import Revive
 from backends.postgres.migrate import schema_state
 from backends.runbook_folder import RunbookFolder
 from controlplane.errors import HomeUnreachable, Refusal
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from app.settings import Settings
+    from backends.postgres.live import Revive
     from backends.prometheus.telemetry import PrometheusSeries
     from controlplane.clock import HomeClock
     from controlplane.queues.held import SourceBook
@@ -54,8 +53,7 @@ MENDED_BY_STARTING = frozenset(
 """Refusals of an embedded home that starting it, or migrating its schema, puts right."""
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """One control plane, opened. `source` says in words why this one; `environment` is the word in the header."""
 
     home: Home

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from controlplane.errors import Usage
 
@@ -28,8 +27,7 @@ _NO_PASSWORD = (
 )
 
 
-@dataclass(frozen=True)
-class HomeChoice:
+class HomeChoice(NamedTuple):
     """`value`: a PostgreSQL URL without a password, or an absolute folder; None is the embedded home in the
     user's data folder. `source` says where the choice comes from, in words.
     """

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-from controlplane.runbooks.model import MAX_BYTES, File, Shelf
+from controlplane.runbooks.files import MAX_BYTES, File, Shelf
 from controlplane.text import clean
 
 MAX_FILES = 500

@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
-
-from controlplane.audit.model import AuditRow, Record
-from controlplane.clock import HomeClock
-from controlplane.previewed import Drawn
-from controlplane.sealing import Sealing
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
+    from controlplane.audit.model import AuditRow, Record
+    from controlplane.clock import HomeClock
     from controlplane.detectors.model import MetricSource
     from controlplane.queues.held import SourceBook
-    from controlplane.runbooks.model import Shelf
+    from controlplane.runbooks.files import Shelf
+    from controlplane.sealing import Sealing
     from controlplane.telemetry.model import SeriesSource
 
 P = TypeVar("P")
+T = TypeVar("T")
 Row = TypeVar("Row", covariant=True)
 Key = str | int | tuple[str | int, ...]
 """What names a row; a tuple where it takes several columns."""
 
 
-@dataclass(frozen=True)
-class Actor:
+class Actor(NamedTuple):
     """Who is at the console: the login, and its role in the home."""
 
     name: str
     role: str
 
 
-@dataclass(frozen=True)
+class Drawn:
+    """What is drawn at random, in order. The run after a preview is given what the preview drew."""
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        self.values = list(values)
+        self._next = 0
+
+    def draw(self, make: Callable[[], T]) -> T:
+        if self._next == len(self.values):
+            self.values.append(make())
+        self._next += 1
+        value: T = self.values[self._next - 1]
+        return value
+
+
+@dataclass(frozen=True, eq=False)
 class Intent:
     """How a change is recorded. The request id makes a repeat harmless. `drawn`: the ids that it is to use."""
 
@@ -44,8 +58,7 @@ class Intent:
     drawn: Drawn = field(default_factory=Drawn)
 
 
-@dataclass(frozen=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A change that was committed: what its result was and what it wrote."""
 
     operation: str

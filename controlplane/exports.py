@@ -17,9 +17,6 @@ Format = Literal["csv", "json", "ndjson", "markdown"]
 FORMATS: tuple[Format, ...] = ("csv", "json", "ndjson", "markdown")
 ENDINGS: Mapping[Format, str] = {"csv": "csv", "json": "json", "ndjson": "ndjson", "markdown": "md"}
 
-WITH_REASON = ("letters", "messages")
-"""The lists whose export needs a reason, which goes to the trail."""
-
 MAX_CELL_CHARACTERS = 100_000
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 _BEFORE_ONE = ("\t", "\r", "\n")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from controlplane.errors import Usage
 from controlplane.filters.grammar import Term
@@ -43,8 +43,7 @@ R = TypeVar("R", bound=Row)
 R_co = TypeVar("R_co", bound=Row, covariant=True)
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(NamedTuple):
     """What a list shows: the parsed filter, and one column's order (ties are broken by key)."""
 
     terms: tuple[Term, ...] = ()
@@ -57,8 +56,7 @@ class Query:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:12]
 
 
-@dataclass(frozen=True)
-class Page(Generic[R_co]):
+class Page(NamedTuple, Generic[R_co]):
     """Rows in display order, each with its position. `first`/`last`: nothing comes before / after."""
 
     rows: tuple[R_co, ...]
@@ -131,8 +129,7 @@ def position_of(query: Query, text: str) -> Position:
     return tuple(position)
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """What a screen shows, whatever the console calls its context. `path`: of its link, without the context: a noun
     with the key of a thing, or with the text that it is opened by. Of a list also its filter, its order ("-err" is
     descending), its chosen columns, and the key of the row under the cursor.

@@ -6,10 +6,9 @@ orders are made from the declaration; a backend adds only what its query needs.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -42,6 +41,8 @@ TIME_CELLS: Mapping[Form, int] = {"age": 6, "utc": 20, "local": 25}
 """How wide a time is in each form."""
 EXTRA = 10
 """Columns of this priority and above are shown on wide screens only."""
+WITH_REASON = ("letters", "messages")
+"""The lists whose export needs a reason, which goes to the trail."""
 
 
 class Cell(NamedTuple):
@@ -62,8 +63,7 @@ class Status(NamedTuple):
     word: str = ""
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """How the values of a column are shown, filtered and aligned.
 
     `show` is given a value (never None), the time now and the form of times. `width`: the least width in cells, unless
@@ -123,8 +123,7 @@ def toned(words: str, tone: Tone = "") -> Cell:
     return Cell(words, "unknown" if words == UNKNOWN else tone)
 
 
-@dataclass(frozen=True)
-class Column(Generic[R]):
+class Column(NamedTuple, Generic[R]):
     """One field of a list's rows, which filters, orders, views and completion call by its `name`.
 
     `field`: the row's attribute, which is also its name in a record (JSON, exports), where that is not `name`; `value`
@@ -205,7 +204,8 @@ class Column(Generic[R]):
         return Field(self.name, self.kind.filter, self.kind.choices, self.what, also)
 
 
-@dataclass(frozen=True)
+# Nothing compares lists, and methods for it would take a part of every start.
+@dataclass(frozen=True, eq=False, repr=False)
 class ListOf(Generic[R]):
     """A list: where its rows come from, its columns, and the words about it.
 
@@ -234,7 +234,7 @@ class ListOf(Generic[R]):
     named: Callable[..., Awaitable[R]] | None = None
     missing: Words = NO_ROW
     label: Callable[[R], str] = lambda row: row.key
-    record: Callable[[R, datetime], dict[str, Any]] = lambda row, now: dataclasses.asdict(row)  # type: ignore[call-overload]
+    record: Callable[[R, datetime], dict[str, Any]] = lambda row, now: as_record(row)
     opens: Callable[[R], tuple[str, str] | None] = lambda row: None
     why: Callable[[R, datetime], Sequence[Line]] = lambda row, now: ()
     charts: Callable[[R, datetime], str] = lambda row, now: ""
@@ -369,6 +369,25 @@ class ListOf(Generic[R]):
         value = _scalar(column.rank(row) if column.rank else column.value_of(row))
         known = value is not None and value != ""
         return (known == query.descending, value if known else 0, row.key)  # what is descending is read from the end
+
+
+def as_record(row: Any) -> dict[str, Any]:
+    """A row's fields, those of rows within it too: as `dataclasses.asdict`, but what cannot change is not copied, which
+    takes a tenth of the time.
+    """
+    return {name: _as_record(getattr(row, name)) for name in row.__dataclass_fields__}
+
+
+def _as_record(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float | datetime):
+        return value
+    if isinstance(value, list):
+        return [_as_record(each) for each in value]
+    if type(value) is tuple:
+        return tuple(_as_record(each) for each in value)
+    if isinstance(value, dict):
+        return {name: _as_record(each) for name, each in value.items()}
+    return as_record(value) if is_dataclass(value) else value
 
 
 def _scalar(value: Any) -> Any:

@@ -22,7 +22,7 @@ from controlplane.audit.model import AuditRow, Record
 from controlplane.errors import Conflict, HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal, Usage
 from controlplane.fingerprints import fingerprint
 from controlplane.operators.roles import Role, allows
-from controlplane.previewed import Drawn, bound, check_as_previewed, unnumbered, without_numbers
+from controlplane.previewed import bound, check_as_previewed, unnumbered, without_numbers
 from controlplane.refusals import REQUEST_ID_REUSED, STALE_VERSION
 from controlplane.undoing import UndoStep, as_before
 
@@ -280,7 +280,7 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
     Raises Refusal; nothing was changed then, except perhaps with OutcomeUnknown.
     """
     from controlplane.approvals.model import ApprovalStore
-    from controlplane.changes import Intent, RequestRepeated
+    from controlplane.changes import Drawn, Intent, RequestRepeated
 
     authorise(plane, operation)
     check_reason(operation, call.reason)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +19,6 @@ from controlplane.errors import Conflict
 if TYPE_CHECKING:
     from controlplane.operations import Operation, Outcome, Request
 
-T = TypeVar("T")
 Req = TypeVar("Req", bound="Request")
 NEW = "(new)"
 NUMBERS = ("id", "grant", "change", "number", "leak")
@@ -28,21 +27,6 @@ SHOWN_THINGS = 3
 PASSING = KEPT_BY_DATABASE | {"request_id", "change_id", "sha256"}
 """Fields that always differ between a preview and its run, and mean nothing: a certificate's hash covers its time."""
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d", re.ASCII)
-
-
-class Drawn:
-    """What is drawn at random, in order. The run after a preview is given what the preview drew."""
-
-    def __init__(self, values: Iterable[Any] = ()) -> None:
-        self.values = list(values)
-        self._next = 0
-
-    def draw(self, make: Callable[[], T]) -> T:
-        if self._next == len(self.values):
-            self.values.append(make())
-        self._next += 1
-        value: T = self.values[self._next - 1]
-        return value
 
 
 def bound(operation: Operation[Any], request: Req, preview: Outcome) -> Req:

@@ -6,13 +6,12 @@ Those that belong to no noun are here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from controlplane.errors import Conflict, NotFound, Refusal, Usage
 
 
-@dataclass(frozen=True)
-class Words:
+class Words(NamedTuple):
     """`code` is also the constraint's name, unless `constraint` says another. A call returns the Refusal to raise."""
 
     code: str

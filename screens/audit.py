@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import datetime
 
 from textual import work
@@ -39,7 +38,7 @@ class AuditScreen(ListScreen[AuditRow]):
             return number_cell(row, None if self.chain is None else self.chain.chained)
 
         own = super().columns()
-        return tuple(dataclasses.replace(each, cell=number) if each.name == "seq" else each for each in own)
+        return tuple(each._replace(cell=number) if each.name == "seq" else each for each in own)
 
     def order_words(self) -> str:
         return f"{status_words(self.chain, self.session.clock())} · {super().order_words()}"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from controlplane.errors import Usage
-from controlplane.exports import ENDINGS, FORMATS, WITH_REASON, Format, Heading, chunks
+from controlplane.exports import ENDINGS, FORMATS, Format, Heading, chunks
 from controlplane.listing import Listing, Page, Position, Query
-from controlplane.lists import Line
+from controlplane.lists import WITH_REASON, Line
 from controlplane.text import clean
 from screens.dialogs.dialog import Dialog
 from screens.dialogs.fields import Answers, Asked, FieldsForm

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from app.cli import asking
@@ -43,7 +42,7 @@ def _embedded_status(choice: HomeChoice) -> dict[str, Any]:
     embedded = embedded_of(choice)
     found = embedded.status()
     known = embedded.known() if found.state == "running" else None
-    item = dataclasses.asdict(found) | {"folder": str(found.folder), "socket_folder": None}
+    item = found._asdict() | {"folder": str(found.folder), "socket_folder": None}
     item["worker"] = "running" if found.worker_pid is not None else "none" if found.state == "running" else None
     if found.socket_folder is not None:
         item["socket_folder"] = str(found.socket_folder)

@@ -12,11 +12,10 @@ from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, fact_lines, jsonable, say, table_lines, tell, write
 from app.cli.parameters import Parameter
 from controlplane.errors import Usage
-from controlplane.exports import WITH_REASON, Format, Heading, chunks
 from controlplane.filters.grammar import Field, parse
 from controlplane.filters.values import asked_field, values_words
 from controlplane.listing import Count, Query, cursor, position_of
-from controlplane.lists import ID, Line, ListOf
+from controlplane.lists import ID, WITH_REASON, Line, ListOf
 from controlplane.lists import Column as ListColumn
 from controlplane.nouns import Noun, load
 from controlplane.text import clean
@@ -24,6 +23,7 @@ from controlplane.text import clean
 if TYPE_CHECKING:
     from app.contexts import Context
     from controlplane.changes import ControlPlane
+    from controlplane.exports import Format
 
 MAX_PAGE_ROWS = 10_000
 """Rows of one page; for more there is the next page."""
@@ -121,8 +121,8 @@ async def list_page(
         return
     if shown.form != "table":
         order = ("-" if query.descending else "") + query.sort
-        heading = Heading(context.name, declared.called, " ".join(words), order, page.as_of)
-        _export(shown.form, heading, [declared.record(row, page.as_of) for row in page.rows])
+        records = [declared.record(row, page.as_of) for row in page.rows]
+        _export(shown.form, records, context.name, declared.called, " ".join(words), order, page.as_of)
     else:
         for line in row_lines(declared.printed, page.rows, page.as_of):
             say(line)
@@ -137,8 +137,13 @@ def row_lines(columns: Sequence[ListColumn[Any]], rows: Sequence[Any], now: date
     return table_lines(heads, [[column.plain(row, now) for column in columns] for row in rows])
 
 
-def _export(form: Format, heading: Heading, records: Sequence[dict[str, Any]]) -> None:
+def _export(
+    form: Format, records: Sequence[dict[str, Any]], context: str, noun: str, terms: str, sort: str, as_of: datetime
+) -> None:
     """Print the page for another program, with the heading that the console's `e` writes."""
+    from controlplane.exports import Heading, chunks
+
+    heading = Heading(context, noun, terms, sort, as_of)
     for piece in chunks(form, heading, list(records[0]) if records else [], records):
         write(piece.replace("\r\n", "\n"))
 
@@ -198,7 +203,7 @@ def show_command(noun: Noun) -> Callable[..., Awaitable[None]]:
         if asked.json:
             document({"item": record})
         elif form != "table":
-            _export(form, Heading(context.name, noun.name, "/".join(map(str, key)), "none", now), [jsonable(record)])
+            _export(form, [jsonable(record)], context.name, noun.name, "/".join(map(str, key)), "none", now)
         else:
             for line in more.lines or field_lines(record):
                 say(clean(line))

@@ -8,9 +8,8 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from controlplane.errors import AnswerLost, Refusal
 from controlplane.text import cells, clean, clean_lines, fit, printable_ascii
@@ -156,8 +155,7 @@ def error_of(refusal: Refusal, request_id: str) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(NamedTuple):
     """One column of a table: its words for a row."""
 
     title: str

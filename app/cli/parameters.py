@@ -17,8 +17,7 @@ from controlplane.errors import Usage
 REQUIRED = inspect.Parameter.empty
 
 
-@dataclasses.dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """What an annotation says of a parameter. `name`: of the option, where it is not the parameter's; several names
     stand for the same. `allow_leading_hyphen`: the value may begin with one. `empty`: of a list; --empty-NAME says that
     there are none. `parse`: False where it is not written on the command line.

@@ -12,9 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from controlplane.errors import HomeUnreachable
 
@@ -27,8 +26,7 @@ ELSEWHERE = "Use a PostgreSQL by URL instead: --home postgresql://…"
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(NamedTuple):
     """The system account that the server runs as."""
 
     name: str

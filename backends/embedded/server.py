@@ -13,9 +13,8 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from backends.embedded import folder as disk
 from backends.embedded import process, worker
@@ -28,17 +27,20 @@ LOOKED_AT_SECONDS = 0.5
 START_SECONDS = 120.0  # long enough to replay a gigabyte of WAL after a crash
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(NamedTuple):
     """How to log in: as the owner of the database, or as the user who runs the program."""
 
     socket_folder: Path
     port: int
     dbname: str
     owner_user: str
-    owner_password: str = field(repr=False)
+    owner_password: str
     login_user: str
-    login_password: str = field(repr=False)
+    login_password: str
+
+    def __repr__(self) -> str:
+        """Without the passwords."""
+        return f"Credentials({self.owner_user} and {self.login_user}, {self.socket_folder})"
 
     def owner_conninfo(self, dbname: str | None = None) -> str:
         return self._conninfo(self.owner_user, self.owner_password, dbname or self.dbname)
@@ -52,8 +54,7 @@ class Credentials:
         return make_conninfo(host=str(self.socket_folder), port=self.port, dbname=dbname, user=user, password=password)
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """`pid` and `socket_folder` are set only while it runs; `version` is the server's while it runs, else the data's.
     `worker_pid`: the home's own worker, if it is running.
     """
@@ -76,7 +77,6 @@ def default_folder() -> Path:
     return Path(user_data_dir("watchfloor")) / "home"
 
 
-@dataclass(frozen=True)
 class EmbeddedHome:
     """A home in `folder`. All methods block (use a thread), and any number of processes may call them at once.
 
@@ -85,10 +85,8 @@ class EmbeddedHome:
     `home_stopped`, `home_absent`, `home_out_of_room`, `embedded_unavailable`.
     """
 
-    folder: Path
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", Path(self.folder).resolve())
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder).resolve()
 
     @property
     def _data(self) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -31,20 +30,17 @@ OF_EXECUTION = Filtered(
 class AuditTrail(PagedList[AuditRow], AuditDirectory):
     """Time is the order in which the rows were written."""
 
-    shape = dataclasses.replace(
-        shape_of(
-            AUDIT,
-            "wf.audit_list",
-            search="wf.folded(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))",
-            tie=("seq",),
-            orders={
-                **{name: Order("seq", "bigint") for name in ("at", "seq")},
-                **{name: Order(f"wf.folded({name})", "text") for name in ("actor", "operation", "thing")},
-            },
-            filters={"execution": OF_EXECUTION},
-        ),
-        columns=COLUMNS,
-    )
+    shape = shape_of(
+        AUDIT,
+        "wf.audit_list",
+        search="wf.folded(thing || ' ' || operation || ' ' || actor || ' ' || coalesce(reason, ''))",
+        tie=("seq",),
+        orders={
+            **{name: Order("seq", "bigint") for name in ("at", "seq")},
+            **{name: Order(f"wf.folded({name})", "text") for name in ("actor", "operation", "thing")},
+        },
+        filters={"execution": OF_EXECUTION},
+    )._replace(columns=COLUMNS)
 
     async def get(self, *key: Any) -> AuditRow:
         """With its personal fields if the login may see them."""

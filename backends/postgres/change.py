@@ -14,13 +14,13 @@ from backends.postgres.paging import as_json
 from backends.postgres.statements import scalar
 from backends.postgres.stores import implementing, writers
 from controlplane.audit.model import AuditRow
-from controlplane.previewed import Drawn
-from controlplane.sealing import Sealing
 
 if TYPE_CHECKING:
+    from controlplane.changes import Drawn
     from controlplane.detectors.model import MetricSource
     from controlplane.queues.held import SourceBook
-    from controlplane.runbooks.model import Shelf
+    from controlplane.runbooks.files import Shelf
+    from controlplane.sealing import Sealing
 
 Connection = psycopg.AsyncConnection[TupleRow]
 P = TypeVar("P")

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from psycopg import sql
 
@@ -19,8 +19,7 @@ from controlplane.filters.grammar import FUZZY_HEAD, Kind, Term, threshold
 from controlplane.filters.patterns import fold, portable
 
 
-@dataclass(frozen=True)
-class Filtered:
+class Filtered(NamedTuple):
     """A field's SQL expression, of the type that its kind says: text, boolean, a number, or a timestamptz (age).
 
     The field "" is what plain words search: `wf.folded(id || E'\\n' || name)`, best with a GIN index on
@@ -39,7 +38,7 @@ class Filtered:
     kind: Kind = "text"
     indexed: sql.Composable | None = None
     many: bool = False
-    implied: Mapping[str, sql.Composable] = field(default_factory=dict)
+    implied: Mapping[str, sql.Composable] = {}
     also: sql.Composable | None = None
     ahead: bool = False
     masked: sql.Composable | None = None
@@ -91,7 +90,7 @@ def where(
             )
         column = columns[name]
         if column.masked is not None and unmasked is False:
-            column = replace(column, expression=column.masked)
+            column = column._replace(expression=column.masked)
         condition, values = _condition(term, column, now)
         if column.table is not None and unmasked and term.operator == "is" and not term.negated:
             condition = sql.SQL("id IN (SELECT id FROM {} WHERE {})").format(column.table, condition)

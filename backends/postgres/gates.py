@@ -350,7 +350,7 @@ class Checks(CheckDirectory):
         from controlplane.gates.standing import check_row, rows_of
 
         of = next((str(term.values[0]) for term in query.terms if term.field == "of"), "")
-        rest = dataclasses.replace(query, terms=tuple(term for term in query.terms if term.field != "of"))
+        rest = query._replace(terms=tuple(term for term in query.terms if term.field != "of"))
         kind, _, number = of.partition(":")
         if kind == "run" and number.isdecimal():
             found = rows_of(await self.home.of(RunDirectory).whole(int(number)))

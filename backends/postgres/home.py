@@ -7,8 +7,8 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.pq.abc import PGconn
@@ -28,7 +28,6 @@ from backends.postgres.link import (
     settings,
     shared,
 )
-from backends.postgres.live import PostgresFeed, Revive
 from backends.postgres.refusals import as_refusals, refusal_of
 from backends.postgres.statements import scalar
 from backends.postgres.stores import implementing, readers
@@ -36,15 +35,15 @@ from backends.runbook_folder import RunbookFolder
 from controlplane.changes import Actor, Intent, Recorded, RequestRepeated
 from controlplane.clock import HomeClock
 from controlplane.errors import HomeUnreachable, NotPermitted, OutcomeUnknown, Refusal
-from controlplane.keys.secret import DEFAULT_PREFIX
 from controlplane.sealing import NOTHING_SEALED
 
 if TYPE_CHECKING:
     from backends.postgres.change import OpenChange
+    from backends.postgres.live import PostgresFeed, Revive
     from controlplane.detectors.model import MetricSource
     from controlplane.evidence.controls import Control
     from controlplane.queues.held import SourceBook
-    from controlplane.runbooks.model import Shelf
+    from controlplane.runbooks.files import Shelf
     from controlplane.telemetry.model import SeriesSource
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -56,8 +55,7 @@ DIED = ("home_unreachable", "home_starting", "home_stopping")
 SNAPSHOT = b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY; "
 
 
-@dataclass(frozen=True)
-class Patience:
+class Patience(NamedTuple):
     """Seconds to wait for an answer: from an idle connection, to a commit, to a look-up of a commit's outcome."""
 
     check: float = 3.0
@@ -103,7 +101,7 @@ class Home:
         *,
         connections: int = 3,
         conversation: str = "console",
-        key_prefix: str = DEFAULT_PREFIX,
+        key_prefix: str = "wf",
         patience: Patience | None = None,
         revive: Revive | None = None,
         out_of_room: Callable[[], HomeUnreachable | None] = lambda: None,
@@ -146,7 +144,6 @@ class Home:
         self.revive, self.out_of_room = revive, out_of_room
         self.readers: dict[Callable[[Home], Any], Any] = {}
         """Each is made at first use."""
-        self.feed = PostgresFeed(conninfo, self.clock, revive)
 
     async def open(self, look: Callable[[psycopg.Connection], None] | None = None) -> None:
         """Connect and learn our login and role. `look` may refuse the home before; it blocks, so it runs in a thread.
@@ -175,6 +172,12 @@ class Home:
     def _take_first(self) -> PGconn | None:
         first, self._first = self._first, None
         return first
+
+    @cached_property
+    def feed(self) -> PostgresFeed:
+        from backends.postgres.live import PostgresFeed
+
+        return PostgresFeed(self.conninfo, self.clock, self.revive)
 
     @property
     def actor(self) -> Actor:

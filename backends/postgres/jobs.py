@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -55,7 +54,7 @@ class JobAttempts(PagedList[JobAttempt]):
     def __init__(self, home: Home, number: int) -> None:
         super().__init__(home)
         view = f"(SELECT * FROM wf.job_attempt_list WHERE job_id = {int(number)}) AS attempts"
-        self.shape = dataclasses.replace(ATTEMPT_SHAPE, view=view)
+        self.shape = ATTEMPT_SHAPE._replace(view=view)
 
 
 class Jobs(PagedList[Job], JobDirectory):

@@ -10,8 +10,8 @@ import hashlib
 import random
 import re
 import time
-from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 
@@ -27,8 +27,7 @@ EDITED = {36: "28037b8b2920c6ce86f458b16891c930b69a95bcbe30b078755f5f33ba2d23ab"
 LOCK_SECONDS = 60.0  # how long to wait for another program, and for locks on what is to be changed
 
 
-@dataclass(frozen=True)
-class Migration:
+class Migration(NamedTuple):
     number: int
     name: str
     text: str
@@ -38,8 +37,7 @@ class Migration:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class SchemaState:
+class SchemaState(NamedTuple):
     """How a home's schema compares with this program's. `problem` is None when the home can be used as it is."""
 
     server: int
@@ -51,9 +49,9 @@ class SchemaState:
 def known_migrations() -> list[Migration]:
     """The program's own files, in order. Raises Refusal for a gap or a double number: a fault of the program."""
     found = []
-    for entry in files("backends.postgres").joinpath("migrations").iterdir():
-        if match := re.fullmatch(r"(\d{4})_(\w+)\.sql", entry.name):
-            found.append(Migration(int(match[1]), match[2], entry.read_text(encoding="utf-8")))
+    for path in (Path(__file__).parent / "migrations").iterdir():
+        if match := re.fullmatch(r"(\d{4})_(\w+)\.sql", path.name):
+            found.append(Migration(int(match[1]), match[2], path.read_bytes().decode()))
     found.sort(key=lambda migration: migration.number)
     numbers = [migration.number for migration in found]
     if numbers != list(range(1, len(found) + 1)):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import is_dataclass
 from datetime import UTC, date
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeVar
 
 from psycopg import errors, sql
 from psycopg.rows import dict_row
@@ -37,8 +37,7 @@ WHERE value <> '' GROUP BY value ORDER BY count(*) DESC, value LIMIT %s
 """
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(NamedTuple):
     """One order of a list: the indexed expression, and the type that a position's text is cast to.
 
     `tie`: this index's last columns, where they have other names than the list's own tie. `bound`: a column of another
@@ -75,8 +74,7 @@ class Order:
         return sort + sql.SQL((known if part == "known" else unknown) + "%s::" + self.type), [self.unknown]
 
 
-@dataclass(frozen=True)
-class ListShape(Generic[R]):
+class ListShape(NamedTuple, Generic[R]):
     """What a list reads: the view, the row's class and columns, the orders and the filters.
 
     `tie`: the columns that end every order, to break ties; all of type text. `key`: those that name a row; `missing`:

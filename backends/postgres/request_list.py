@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -200,4 +199,4 @@ def _within(query: Query, span: Slice) -> Query:
     begin, end = span
     terms = [Term("below", ((begin - MOMENT).isoformat(),), "at")] if begin else []
     terms += [Term("above", (end.isoformat(),), "at")] if end else []
-    return replace(query, terms=(*query.terms, *terms))
+    return query._replace(terms=(*query.terms, *terms))

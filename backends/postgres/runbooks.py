@@ -18,12 +18,12 @@ from backends.postgres.table import NOW, Table, fields_of
 from controlplane.errors import Usage
 from controlplane.listing import Page, Query
 from controlplane.memorylist import MemoryList
+from controlplane.runbooks.files import File
 from controlplane.runbooks.list import EXECUTIONS, RUNBOOKS, STEPS
 from controlplane.runbooks.model import (
     Execution,
     ExecutionDirectory,
     ExecutionStore,
-    File,
     RunbookDirectory,
     RunbookRow,
     StepDirectory,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -110,7 +109,7 @@ class RunItems(PagedList[RunItem]):
     def __init__(self, home: Home, run_id: int) -> None:
         super().__init__(home)
         view = f"(SELECT * FROM wf.run_items WHERE run_id = {int(run_id)}) AS items"
-        self.shape = dataclasses.replace(ITEM_SHAPE, view=view)
+        self.shape = ITEM_SHAPE._replace(view=view)
 
 
 class Runs(PagedList[Run], RunDirectory):

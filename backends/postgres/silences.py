@@ -201,7 +201,7 @@ class Silences(MemoryList[SilenceRow], SilenceDirectory):
     ) -> Page[SilenceRow]:
         """What each hides is counted for the rows that are shown."""
         page = await super().page(query, start=start, inclusive=inclusive, backward=backward, limit=limit)
-        return dataclasses.replace(page, rows=tuple(await self._counted(page.rows, page.as_of)))
+        return page._replace(rows=tuple(await self._counted(page.rows, page.as_of)))
 
     async def get(self, number: int) -> SilenceRow:
         async with self.home.connection() as connection:

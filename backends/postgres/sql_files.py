@@ -9,7 +9,7 @@ long behind this; the caller retries (backends/postgres/migrate.py).
 from __future__ import annotations
 
 import hashlib
-from importlib.resources import files
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
@@ -19,27 +19,29 @@ from psycopg import sql
 # holds the settings that all functions share.
 FIRST = ("values", "operations", "audit", "operators", "tenants", "telemetry")
 LAST = ("sessions",)
-FOLDER = files("backends.postgres").joinpath("sql")
+FOLDER = Path(__file__).parent / "sql"
 SCHEMAS = ["wf", "wf_data"]
 FIRST_WAIT_MS, LONGEST_WAIT_MS = 100, 400
 """For all locks of one kind together. Others queue behind them, so a try is short; each retry may wait longer."""
 NOT_IN_PLACE = (psycopg.errors.InvalidFunctionDefinition, psycopg.errors.AmbiguousFunction)
 
 
-def texts() -> dict[str, str]:
-    """Name → text of each file, in the order in which they are applied."""
-    found = {entry.name.removesuffix(".sql"): entry for entry in FOLDER.iterdir() if entry.name.endswith(".sql")}
+def contents() -> dict[str, bytes]:
+    """Name → content of each file, in the order in which they are applied."""
+    found = {path.stem: path for path in FOLDER.glob("*.sql")}
     between = sorted(found.keys() - {*FIRST, *LAST})
-    return {name: found[name].read_text(encoding="utf-8") for name in (*FIRST, *between, *LAST)}
+    return {name: found[name].read_bytes() for name in (*FIRST, *between, *LAST)}
 
 
 def checksum() -> str:
-    return hashlib.sha256("\0".join(f"{name}\0{text}" for name, text in texts().items()).encode()).hexdigest()
+    return hashlib.sha256(
+        b"\0".join(part for name, text in contents().items() for part in (name.encode(), text))
+    ).hexdigest()
 
 
 def apply_values(connection: psycopg.Connection) -> None:
     """The functions that tables use, made before the tables."""
-    connection.execute(texts()["values"].encode())
+    connection.execute(contents()["values"])
 
 
 def apply(connection: psycopg.Connection, *, anew: bool, wait_ms: int = FIRST_WAIT_MS) -> None:
@@ -60,8 +62,8 @@ def apply(connection: psycopg.Connection, *, anew: bool, wait_ms: int = FIRST_WA
         before = _made(connection)
         # The order of functions does not matter: names in a body are looked up when the function is called.
         connection.execute("SET LOCAL check_function_bodies = off")
-        for text in texts().values():
-            connection.execute(text.encode())
+        for text in contents().values():
+            connection.execute(text)
         _drop_stale(connection, before)
         for schema in SCHEMAS:  # by default PostgreSQL lets everybody execute a new function
             connection.execute(

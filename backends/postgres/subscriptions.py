@@ -38,7 +38,7 @@ _WITH = f"(SELECT {_COLUMNS} FROM wf.subscriptions s JOIN {{tenants}} t ON t.id 
 SUBSCRIPTION_TABLE = Table(
     "wf.subscriptions", Subscription, ("tenant_id",), NO_SUBSCRIPTION, view=_WITH.format(tenants="wf.tenants")
 )
-SHOWN = dataclasses.replace(SUBSCRIPTION_TABLE, view=_WITH.format(tenants="wf.tenant_list"))
+SHOWN = SUBSCRIPTION_TABLE._replace(view=_WITH.format(tenants="wf.tenant_list"))
 """For logins that may not read the table of tenants."""
 GRANT_TABLE = Table("wf.entitlement_grants", Grant, ("tenant_id", "id"), NO_GRANT)
 CHANGE_TABLE = Table("wf.plan_changes", PlanChange, ("id",), NO_PLAN_CHANGE)

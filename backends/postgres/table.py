@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, NoReturn, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -28,8 +27,7 @@ def fields_of(row: type[Any], *without: str) -> tuple[str, ...]:
     return tuple(each.name for each in dataclasses.fields(row) if each.name not in without)
 
 
-@dataclass(frozen=True)
-class Table(Generic[Row]):
+class Table(NamedTuple, Generic[Row]):
     """Writes go to `name`; reads come from `view`, where that is another.
 
     `stored`: the fields of the row that the table itself holds and its writers may read; without them, a row that was
@@ -43,7 +41,7 @@ class Table(Generic[Row]):
     missing: Words
     view: str = ""
     stored: Sequence[str] = ()
-    casts: Mapping[str, sql.SQL] = field(default_factory=dict)
+    casts: Mapping[str, sql.SQL] = {}
     held: Literal["UPDATE", "NO KEY UPDATE"] = "UPDATE"
 
     async def look(self, connection: Connection, *key: object) -> Row | None:

@@ -6,7 +6,7 @@ A failed login has no SQLSTATE (libpq passes on only its text), and a pooler giv
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from controlplane.errors import HomeUnreachable
 from controlplane.text import clean
@@ -16,8 +16,7 @@ UNSAID = "XX000"
 """The SQLSTATE that PostgreSQL gives to a system error that has no code of its own."""
 
 
-@dataclass(frozen=True)
-class Trouble:
+class Trouble(NamedTuple):
     """`states`: prefixes of the SQLSTATEs that mean it; `words`: a pattern of the message, where there is no SQLSTATE.
 
     `brief` is for the header. `slow`: only a person can fix it, so retrying at once is of no use.

@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Literal, NoReturn
+from typing import Literal, NamedTuple, NoReturn
 
 from controlplane.errors import Usage
 from controlplane.filters.patterns import Unreadable, compiled, fold, portable
@@ -24,8 +23,7 @@ Operator = Literal["word", "is", "above", "below", "matches", "like"]
 Kind = Literal["text", "choice", "number", "milliseconds", "share", "age", "until", "flag", "document"]
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """A column that can be filtered. `kind` says how its values are read and compared.
 
     number: plain; milliseconds: 250ms, 1.2s; share: 1% (kept as 0.01); age: 7d (time since, in seconds); until: 7d
@@ -42,8 +40,7 @@ class Field:
     """Further names of the field: those in the column's title and in exports."""
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     """One condition; a filter is all of its terms.
 
     field "" with operator "word" (any part of id or name) or "like" (`~word`, fuzzy).

@@ -81,7 +81,7 @@ KEYS = ListOf(
         Column("created", TIME, priority=5, field="created_at", sorts=True, what="time since it was made"),
         Column("used", TIME, priority=6, field="last_used_at",
                what="time since it was last used; unknown meets neither < nor >"),
-        Column("expires", dataclasses.replace(UNTIL, none=Cell("never", "muted")), priority=7, field="expires_at",
+        Column("expires", UNTIL._replace(none=Cell("never", "muted")), priority=7, field="expires_at",
                sorts=True, what="time until it expires"),
         Column("scope", TEXTS, priority=9, width=12, title="SCOPES", field="scopes", grow=True,
                what="one of its scopes"),

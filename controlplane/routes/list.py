@@ -49,7 +49,7 @@ ROUTES: ListOf[RouteRow] = ListOf(
     few=True,
     columns=(
         Column("name", priority=1, width=14, title="ROUTE", grow=True, sorts=True),
-        Column("state", dataclasses.replace(status(STATES), choices=FILTERED), priority=2, width=15, sorts=True,
+        Column("state", status(STATES)._replace(choices=FILTERED), priority=2, width=15, sorts=True,
                value=lambda r: r.standing.partition(" ")[0], rank=lambda r: STANDINGS.index(r.standing),
                cell=lambda r, now: Cell(f"{STATES[r.standing].glyph} {r.standing}", STATES[r.standing].tone)),
         Column("takes", filters=False, priority=4, width=16, grow=True,

@@ -11,32 +11,15 @@ from controlplane.listing import ById, Listing
 
 if TYPE_CHECKING:
     from controlplane.runbooks.document import Runbook
+    from controlplane.runbooks.files import Origin
 
 Kind = Literal["operation", "check", "question", "person"]
 KINDS: tuple[Kind, ...] = ("operation", "check", "question", "person")
-Origin = Literal["shipped", "yours"]
-MAX_BYTES = 131_072
 Verdict = Literal["passed", "failed", "unknown", "skipped"]
 VERDICTS: tuple[Verdict, ...] = ("passed", "failed", "unknown", "skipped")
 SETTLED: tuple[Verdict, ...] = ("passed", "skipped")
 """With these a step is over; with the others it may be tried again."""
 State = Literal["open", "stopped", "failed", "unknown", "passed"]
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A runbook's file. `body` None: it cannot be read, for the reason in `trouble`."""
-
-    name: str
-    origin: Origin
-    body: str | None
-    trouble: str = ""
-
-
-class Shelf(Protocol):
-    def files(self) -> Sequence[File]:
-        """By name. Blocks."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

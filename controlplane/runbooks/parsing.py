@@ -28,7 +28,8 @@ from controlplane.runbooks.document import (
     StepSpec,
     placeholders,
 )
-from controlplane.runbooks.model import KINDS, MAX_BYTES, Kind
+from controlplane.runbooks.files import MAX_BYTES
+from controlplane.runbooks.model import KINDS, Kind
 from controlplane.text import clean
 from controlplane.yamltext import YamlText, line_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from controlplane.errors import Usage
-from controlplane.runbooks.model import File, Shelf
+from controlplane.runbooks.files import File, Shelf
 from controlplane.runbooks.refusals import NO_RUNBOOK
 from controlplane.text import clean
 

@@ -24,7 +24,7 @@ STATES: dict[State, Status] = {
     "expired": Status("✕", "bad"),
     "canceled": Status("✕", "bad"),
 }
-ENDS = dataclasses.replace(UNTIL, none=Cell(""))
+ENDS = UNTIL._replace(none=Cell(""))
 
 
 def plan_cell(row: Subscription) -> str | Cell:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -149,7 +148,7 @@ def test_homes_with_the_edited_presences_are_brought_together(
 ) -> None:
     """0036 had been edited when some homes were made: both kinds go on, and keep the same form of views after it."""
     edited = Path(__file__).with_name("0036_edited.sql").read_text("utf-8")
-    then = [replace(each, text=edited) if each.number == 36 else each for each in known_migrations()[:39]]
+    then = [each._replace(text=edited) if each.number == 36 else each for each in known_migrations()[:39]]
     monkeypatch.setattr(module, "known_migrations", lambda: then)
     assert migrate(empty_database.owner) == NAMES[:39]
     monkeypatch.undo()

@@ -66,8 +66,8 @@ def objects(database: Database) -> dict[str, str]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The program's files in a folder where a test may add to them."""
-    for name, text in sql_files.texts().items():
-        (tmp_path / f"{name}.sql").write_text(text, encoding="utf-8")
+    for name, text in sql_files.contents().items():
+        (tmp_path / f"{name}.sql").write_bytes(text)
     monkeypatch.setattr(sql_files, "FOLDER", tmp_path)
     return tmp_path
 
@@ -121,10 +121,10 @@ def test_files_that_are_not_named_may_come_in_any_order(
     database: Database, empty_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So the next one may have any name."""
-    texts = sql_files.texts()
+    texts = sql_files.contents()
     between = [name for name in texts if name not in (*sql_files.FIRST, *sql_files.LAST)]
     backwards = {name: texts[name] for name in (*sql_files.FIRST, *reversed(between), *sql_files.LAST)}
-    monkeypatch.setattr(sql_files, "texts", lambda: backwards)
+    monkeypatch.setattr(sql_files, "contents", lambda: backwards)
     migrate(empty_database.owner)
     assert objects(empty_database) == objects(database)
 

@@ -66,7 +66,7 @@ def _compared(field: str, values: st.SearchStrategy) -> st.SearchStrategy[Term]:
 
 
 exact_terms = st.one_of(
-    st.builds(Term, st.just("word"), st.tuples(_words), negated=st.booleans()),
+    st.builds(Term, st.just("word"), st.tuples(_words), st.just(""), st.booleans()),
     st.builds(Term, st.just("matches"), st.tuples(patterns), st.sampled_from(["name", "plan"]), st.booleans()),
     _is("name", texts),
     _is("plan", texts),
@@ -80,7 +80,7 @@ exact_terms = st.one_of(
     _compared("err", shares),
     _compared("age", seconds | seconds.map(lambda ago: (NOW - timedelta(seconds=ago)).isoformat())),
 )
-fuzzy_terms = st.builds(Term, st.just("like"), st.tuples(_words))
+fuzzy_terms = st.builds(Term, st.just("like"), st.tuples(_words), st.just(""), st.just(False))
 
 
 def filters() -> st.SearchStrategy[tuple[Term, ...]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from controlplane.carrying import level
+from controlplane.changes import Drawn
 from controlplane.operations import Risk
-from controlplane.previewed import Drawn
 from controlplane.registry import named, operations
 
 ORDER = list(Risk)
