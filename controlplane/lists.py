@@ -19,7 +19,7 @@ from controlplane.filters.grammar import Field, matches, one_name
 from controlplane.filters.grammar import Kind as FilterKind
 from controlplane.formatting import Form, count, milliseconds, percent, rate, show, spell
 from controlplane.listing import Listing, Position, Query, Row
-from controlplane.refusals import NO_ROW, TOO_MANY_TO_SORT, Words
+from controlplane.refusals import NO_ROW, Words
 from controlplane.text import UNKNOWN, clean
 
 if TYPE_CHECKING:
@@ -343,7 +343,11 @@ class ListOf(Generic[R]):
         return Usage("sort_unknown", f"{column.called.capitalize()} cannot be sorted: {why}.", instead)
 
     def too_many_to_sort(self, name: str) -> Refusal:
-        return TOO_MANY_TO_SORT.of(f"{MAX_SORTED:,}", self.called, self.column(name).called, ", ".join(self.sorts))
+        return Refusal(
+            "too_many_to_sort",
+            f"More than {MAX_SORTED:,} {self.called} match: too many to sort by {self.column(name).called}.",
+            f"Filter first, or sort by: {', '.join(self.sorts)}.",
+        )
 
     def begins_descending(self, name: str) -> bool:
         """Whether a list that is sorted by this column begins with the largest: measures do, and what the list's own

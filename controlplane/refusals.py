@@ -35,9 +35,6 @@ REQUEST_ID_REUSED = Words(
     "request_id_reused", Conflict, "The request id was used for something else.", "Use a new one."
 )
 NO_ROW = Words("no_row", NotFound, "There is no {} in this list.")
-TOO_MANY_TO_SORT = Words(
-    "too_many_to_sort", Refusal, "More than {0} {1} match: too many to sort by {2}.", "Filter first, or sort by: {3}."
-)
 STALE_VERSION = Words(
     "stale_version", Conflict, "Somebody changed it after you looked.", "Look at it again, then repeat."
 )

@@ -16,7 +16,6 @@ from controlplane.filters.grammar import Term, complete, parse
 from controlplane.listing import Count, Listing, Query, Row, View
 from controlplane.lists import Column as Declared
 from controlplane.lists import Line, ListOf
-from controlplane.refusals import TOO_MANY_TO_SORT
 from screens.actions import choice_lines
 from screens.columns import table_columns
 from screens.desk import Done, Target
@@ -294,7 +293,7 @@ class ListScreen(PreviewingScreen[R]):
 
     @on(WindowTable.Failed)
     def _failed(self, event: WindowTable.Failed) -> None:
-        if isinstance(event.error, Refusal) and event.error.code == TOO_MANY_TO_SORT.code:
+        if isinstance(event.error, Refusal) and event.error.code == "too_many_to_sort":
             self.sort, self.descending = self.declared.order_of("")
             self.show_list()
             self.say(Done(f"{event.error.message} {event.error.hint}", "muted"))
