@@ -31,7 +31,7 @@ STATES: dict[str, Status] = {
     "open": Status("✕", "bad"),
     "mitigated": Status("◐", "warn"),
     "resolved": Status("●", "good"),
-    "closed": Status("–", "muted"),
+    "closed": Status("○", "muted"),
 }
 assert tuple(SEVERITY) == SEVERITIES and tuple(STATES) == STATUSES
 

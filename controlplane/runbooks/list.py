@@ -41,13 +41,13 @@ STATES = {
     "passed": Status("●", "good"),
 }
 STEP_STATES = {
-    "waiting": Status("○", "muted"),
-    "claimed": Status("◌", "warn"),
+    "waiting": Status("◌", "muted"),
+    "claimed": Status("◐", "warn"),
     "begun": Status("◐", "warn"),
     "passed": Status("●", "good"),
     "failed": Status("✕", "bad"),
     "unknown": Status("?", "unknown"),
-    "skipped": Status("–", "muted"),
+    "skipped": Status("○", "muted"),
 }
 
 
