@@ -1,4 +1,4 @@
-"""The main screens in terminals that cannot do much: without colour, with sixteen colours, without UTF-8, read aloud."""
+"""The main screens in terminals that cannot do much: no colour, sixteen colours, no UTF-8, a screen reader."""
 
 from __future__ import annotations
 
