@@ -57,8 +57,9 @@ class Dialog(ModalScreen[T], Generic[T]):
 
     def _lead(self) -> None:
         """For a screen reader, where no field of the dialog has the terminal's cursor it is on the title."""
-        if self.app.has_class("accessible") and self.is_current and not isinstance(self.focused, Input):
-            self.app.cursor_position = self.query(Label).first().region.offset
+        if self.app.has_class("accessible") and self.is_current:
+            field, title = self.focused, self.query(Label).first()
+            self.app.cursor_position = field.cursor_screen_offset if isinstance(field, Input) else title.region.offset
             self.app.refresh()
 
     def parts(self) -> ComposeResult:

@@ -70,6 +70,10 @@ def test_every_main_screen_can_be_read(fleet: Database, mode: str) -> None:
         t.press("1")
         t.see("Umbrella")
         t.press("/")
+        t.see("field:value")
+        t.settle()
+        if mode == "--accessible":
+            assert t.cursor()[1] == 23, "the terminal's own cursor is at the prompt"
         t.type("plan")
         t.see("plan")
         t.settle()
