@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.errors import Usage
 from controlplane.listing import Query, cursor, position_of
 from controlplane.lists import COUNT, TEXT, TIME, Column, ListOf, Row
 from controlplane.memorylist import MemoryList
@@ -109,3 +110,17 @@ def test_the_sensible_direction_comes_first() -> None:
     assert [things.begins_descending(name) for name in ("id", "size", "left", "at")] == [False, True, False, False]
     largest = ListOf("things", Thing, of=THINGS.of, columns=columns, means="", nothing="", order="-at")
     assert largest.begins_descending("at")
+
+
+def test_a_column_that_cannot_be_sorted_says_why_and_what_to_do() -> None:
+    tenants, trail = (load(noun.list) for noun in NOUNS if noun.name in ("tenants", "audit"))
+    with pytest.raises(Usage, match="Owner cannot be sorted: it is masked") as masked:
+        tenants.order_of("-owner")
+    assert masked.value.hint == "Filter with owner:…"
+    made = trail.cannot_sort("changed")
+    assert made.message == "Changed cannot be sorted: it is made from several values."
+    assert made.hint.startswith("Sort by: at, ")
+    many = trail.too_many_to_sort("reason")
+    assert many.message == "More than 10,000 audit rows match: too many to sort by reason."
+    assert many.hint == "Filter first, or sort by: at, actor, operation, thing, seq."
+    assert tenants.begins_descending("protected"), "yes comes first"
