@@ -166,6 +166,7 @@ STEPS: ListOf[StepRow] = ListOf(
     StepRow,
     of=lambda plane: plane.of(StepDirectory),
     order="place",
+    few=True,
     means="The steps of an execution.",
     nothing="It has no steps.",
     key=("execution", "place"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -91,6 +92,16 @@ async def test_values_of_every_type_have_an_order_that_a_cursor_holds(values: li
         known = [values[2], values[0]] if descending else [values[0], values[2]]
         assert [row.size for row in page.rows] == [*known, None]
         assert position_of(query, cursor(query, page.positions[0])) == page.positions[0]
+
+
+async def test_a_list_without_an_order_of_its_own_is_as_it_is_read_until_it_is_sorted() -> None:
+    class Read(Things):
+        declared = dataclasses.replace(THINGS, order="")
+
+    things = Read([2, None, 1])
+    assert Read.declared.sorts == ("id", "size") and Read.declared.order_of("") == ("", False)
+    assert [row.size for row in (await things.page(Query())).rows] == [2, None, 1]
+    assert [row.size for row in (await things.page(Query((), "size"))).rows] == [1, 2, None]
 
 
 def test_of_few_rows_every_column_with_a_value_sorts() -> None:
