@@ -264,10 +264,11 @@ class ListOf(Generic[R]):
     def sorts(self) -> tuple[str, ...]:
         """What it can be sorted by, however long it is; its own order first."""
         own = self.order.removeprefix("-")
-        if not own:
+        if not own and not self.few:
             return ()
         found = [each for each in self.columns if each.sorts or (self.few and each.priority and self._has_value(each))]
-        return (own, *(column.name for column in found if column.name != own))
+        names = tuple(column.name for column in found if column.name != own)
+        return (own, *names) if own else names
 
     @cached_property
     def sorts_few(self) -> tuple[str, ...]:

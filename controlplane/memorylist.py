@@ -106,6 +106,6 @@ class MemoryList(FewRows[R]):
 
     def placed(self, rows: Sequence[R], query: Query, as_of: datetime) -> list[tuple[Position, R]]:
         matching = self.matching(rows, query.terms, as_of)
-        if not self.declared.sorts:
+        if not (query.sort or self.declared.order):
             return super().placed(matching, query, as_of)
         return sorted(((self.declared.position(row, query), row) for row in matching), key=lambda pair: pair[0])

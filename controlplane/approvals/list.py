@@ -13,11 +13,11 @@ from controlplane.operators.roles import ROLES
 from controlplane.text import clean
 
 STANDINGS = {
-    "waiting": Status("?", "warn", "waits"),
+    "waiting": Status("◌", "warn", "waits"),
     "approved": Status("◐", "good"),
     "done": Status("●", "good"),
     "refused": Status("✕", "bad"),
-    "withdrawn": Status("–", "muted"),
+    "withdrawn": Status("○", "muted"),
     "expired": Status("○", "muted"),
     "void": Status("✕", "warn"),
 }

@@ -79,7 +79,7 @@ PUBLISHED: dict[PublicationState, Status] = {
     "waiting": Status("◐", "warn"),
     "published": Status("●", "good"),
     "canceling": Status("◐", "warn"),
-    "canceled": Status("–", "muted"),
+    "canceled": Status("○", "muted"),
 }
 
 VERIFIED: dict[VerificationState, Status] = {
@@ -135,7 +135,7 @@ SWEPT: dict[SweepState, Status] = {
     "running": Status("◐", "warn"),
     "waiting": Status("◐", "warn"),
     "done": Status("●", "good"),
-    "never": Status("–", "muted"),
+    "never": Status("◌", "muted"),
 }
 
 TARGETS: ListOf[PublicationTarget] = ListOf(

@@ -150,6 +150,7 @@ CHECKS: ListOf[CheckRow] = ListOf(
     CheckRow,
     of=lambda plane: plane.of(CheckDirectory),
     order="",
+    few=True,
     means="What the checks found.",
     nothing="The gate has no checks.",
     key=("name",),

@@ -31,7 +31,7 @@ STATES: dict[str, Status] = {
     "open": Status("✕", "bad"),
     "mitigated": Status("◐", "warn"),
     "resolved": Status("●", "good"),
-    "closed": Status("–", "muted"),
+    "closed": Status("○", "muted"),
 }
 assert tuple(SEVERITY) == SEVERITIES and tuple(STATES) == STATUSES
 
@@ -96,6 +96,7 @@ INTERVALS: ListOf[UpdateInterval] = ListOf(
     UpdateInterval,
     of=lambda plane: plane.of(IntervalDirectory),
     order="severity",
+    few=True,
     summary="List how often customers are told while an incident is under way, by its severity.",
     means="How often customers are told while an incident is under way. a, then i, changes it.",
     nothing="There are no severities.",

@@ -26,11 +26,11 @@ from controlplane.lists import (
 from controlplane.text import UNKNOWN
 
 STATES: dict[JobState, Status] = {
-    "waiting": Status("…", "muted"),
+    "waiting": Status("◌", "muted"),
     "running": Status("▶", "good"),
     "done": Status("●", "good"),
     "dead": Status("✕", "bad"),
-    "canceled": Status("–", "muted"),
+    "canceled": Status("○", "muted"),
 }
 OUTCOMES = {
     "done": Status("●", "good"),

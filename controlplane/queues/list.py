@@ -20,7 +20,7 @@ STATUSES: dict[State, Status] = {
     "quarantined": Status("■", "warn"),
     "replaying": Status("◐", "warn"),
     "replayed": Status("●", "good"),
-    "discarded": Status("–", "muted"),
+    "discarded": Status("○", "muted"),
 }
 assert tuple(STATUSES) == STATES
 

@@ -41,13 +41,13 @@ STATES = {
     "passed": Status("●", "good"),
 }
 STEP_STATES = {
-    "waiting": Status("○", "muted"),
-    "claimed": Status("◌", "warn"),
+    "waiting": Status("◌", "muted"),
+    "claimed": Status("◐", "warn"),
     "begun": Status("◐", "warn"),
     "passed": Status("●", "good"),
     "failed": Status("✕", "bad"),
     "unknown": Status("?", "unknown"),
-    "skipped": Status("–", "muted"),
+    "skipped": Status("○", "muted"),
 }
 
 
@@ -166,6 +166,7 @@ STEPS: ListOf[StepRow] = ListOf(
     StepRow,
     of=lambda plane: plane.of(StepDirectory),
     order="place",
+    few=True,
     means="The steps of an execution.",
     nothing="It has no steps.",
     key=("execution", "place"),

@@ -11,18 +11,18 @@ from controlplane.runs.refusals import NO_RUN
 
 STANDINGS: dict[Standing, Status] = {
     "running": Status("▶", "good"),
-    "waiting": Status("…", "muted"),
+    "waiting": Status("◌", "muted"),
     "interrupted": Status("◌", "warn"),
-    "held": Status("?", "warn"),
+    "held": Status("◐", "warn"),
     "paused": Status("◐", "warn"),
     "stopped": Status("■", "muted"),
     "done": Status("●", "good"),
 }
 VERDICTS: dict[ItemState, Status] = {
-    "waiting": Status("…", "muted"),
+    "waiting": Status("◌", "muted"),
     "done": Status("●", "good"),
     "refused": Status("✕", "bad"),
-    "skipped": Status("–", "muted"),
+    "skipped": Status("○", "muted"),
 }
 DRIVEN: dict[Standing, str] = {
     "running": "a program does one item after another",

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Label
+from textual.widgets import Input, Label
 
 from controlplane.text import clean
 from screens.desk import Desk
@@ -53,6 +53,14 @@ class Dialog(ModalScreen[T], Generic[T]):
 
     def on_screen_resume(self) -> None:
         self.desk.release_keys(replay=self.takes_typed_ahead)
+        self.call_after_refresh(self._lead)
+
+    def _lead(self) -> None:
+        """For a screen reader, where no field of the dialog has the terminal's cursor it is on the title."""
+        if self.app.has_class("accessible") and self.is_current:
+            field, title = self.focused, self.query(Label).first()
+            self.app.cursor_position = field.cursor_screen_offset if isinstance(field, Input) else title.region.offset
+            self.app.refresh()
 
     def parts(self) -> ComposeResult:
         raise NotImplementedError

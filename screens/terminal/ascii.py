@@ -21,6 +21,8 @@ class AsciiOnly(LineFilter):
 
 
 ASCII_ONLY = AsciiOnly()
+COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
+"""What Python sets LC_CTYPE to when it starts with LANG=C (PEP 538)."""
 
 
 def wants_ascii(glyphs: str, environ: Mapping[str, str]) -> bool:
@@ -30,5 +32,7 @@ def wants_ascii(glyphs: str, environ: Mapping[str, str]) -> bool:
     """
     if glyphs != "auto":
         return glyphs == "ascii"
+    if not environ.get("LC_ALL") and environ.get("LANG") in ("C", "POSIX") and environ.get("LC_CTYPE") in COERCED:
+        return True
     locale = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
     return bool(locale) and not {"utf-8", "utf8"} & {locale.partition(".")[2].partition("@")[0].lower()}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
 from textual.binding import Binding, BindingType
+from textual.geometry import Offset
 from textual.message import Message
 
 from controlplane.overview.entries import Entry
@@ -290,6 +291,12 @@ class Glance(Painted, can_focus=True):
 
     def on_focus(self) -> None:
         self.repaint()
+
+    def repaint(self) -> None:
+        super().repaint()
+        here = next((each for each in self._placed() if each.spot is not None and each.spot == self._here()), None)
+        if self.has_focus and here is not None and self.app.has_class("accessible"):
+            self.app.cursor_position = self.region.offset + Offset(here.x, here.y - self._top)
 
 
 def _within(runs: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:

@@ -79,6 +79,13 @@ class Prompt(Input):
         self._place = len(self.histories[mode])
         self.display = True
         self.screen.set_focus(self)  # at once: the next key may be here already
+        self.call_after_refresh(self._lead)
+
+    def _lead(self) -> None:
+        """The terminal's own cursor, which a screen reader follows, comes here now that the prompt has its place."""
+        if self.has_focus and self.app.has_class("accessible"):
+            self.app.cursor_position = self.cursor_screen_offset
+            self.app.refresh()
 
     def close(self) -> None:
         self.display = False

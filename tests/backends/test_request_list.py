@@ -7,7 +7,7 @@ import pytest
 
 from backends.postgres.home import Home
 from backends.postgres.request_list import RequestList
-from controlplane.errors import NotFound
+from controlplane.errors import NotFound, Usage
 from controlplane.filters.grammar import parse
 from controlplane.listing import Query
 from controlplane.requests.list import REQUESTS
@@ -150,3 +150,16 @@ def test_following_and_a_page_read_by_block_ranges_and_a_tenant_by_its_index(dat
         of = "EXPLAIN SELECT id FROM wf.request_list WHERE tenant_id = 't7' ORDER BY at DESC, id DESC LIMIT 100"
         plan = "\n".join(line for (line,) in owner.execute(of).fetchall())
         assert "_tenant_id_route_at_idx" in plan, plan
+
+
+async def test_few_requests_are_sorted_by_any_column(database: Database) -> None:
+    with psycopg.connect(database.owner, autocommit=True) as owner:
+        send(owner, ("a", 200, "1 min"), ("a", 503, "3 min"), ("b", 404, "2 min"), ("c", 500, "40 min"))
+    home = await opened(database, "viewer")
+    try:
+        directory, query = home.of(RequestDirectory), Query(terms("at<30s ago"), "status", True)
+        assert [row.status for row in (await directory.page(query)).rows] == [503, 500, 404, 200]
+        with pytest.raises(Usage, match="Address cannot be sorted: it is masked"):
+            await directory.page(Query(sort="address"))
+    finally:
+        await home.close()

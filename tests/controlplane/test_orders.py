@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controlplane.errors import Usage
 from controlplane.listing import Query, cursor, position_of
 from controlplane.lists import COUNT, TEXT, TIME, Column, ListOf, Row
 from controlplane.memorylist import MemoryList
@@ -92,6 +94,16 @@ async def test_values_of_every_type_have_an_order_that_a_cursor_holds(values: li
         assert position_of(query, cursor(query, page.positions[0])) == page.positions[0]
 
 
+async def test_a_list_without_an_order_of_its_own_is_as_it_is_read_until_it_is_sorted() -> None:
+    class Read(Things):
+        declared = dataclasses.replace(THINGS, order="")
+
+    things = Read([2, None, 1])
+    assert Read.declared.sorts == ("id", "size") and Read.declared.order_of("") == ("", False)
+    assert [row.size for row in (await things.page(Query())).rows] == [2, None, 1]
+    assert [row.size for row in (await things.page(Query((), "size"))).rows] == [1, 2, None]
+
+
 def test_of_few_rows_every_column_with_a_value_sorts() -> None:
     assert THINGS.sorts == ("id", "size")
     declared: list[ListOf[Row]] = [load(noun.list) for noun in NOUNS if noun.list]
@@ -109,3 +121,17 @@ def test_the_sensible_direction_comes_first() -> None:
     assert [things.begins_descending(name) for name in ("id", "size", "left", "at")] == [False, True, False, False]
     largest = ListOf("things", Thing, of=THINGS.of, columns=columns, means="", nothing="", order="-at")
     assert largest.begins_descending("at")
+
+
+def test_a_column_that_cannot_be_sorted_says_why_and_what_to_do() -> None:
+    tenants, trail = (load(noun.list) for noun in NOUNS if noun.name in ("tenants", "audit"))
+    with pytest.raises(Usage, match="Owner cannot be sorted: it is masked") as masked:
+        tenants.order_of("-owner")
+    assert masked.value.hint == "Filter with owner:…"
+    made = trail.cannot_sort("changed")
+    assert made.message == "Changed cannot be sorted: it is made from several values."
+    assert made.hint.startswith("Sort by: at, ")
+    many = trail.too_many_to_sort("reason")
+    assert many.message == "More than 10,000 audit rows match: too many to sort by reason."
+    assert many.hint == "Filter first, or sort by: at, actor, operation, thing, seq."
+    assert tenants.begins_descending("protected"), "yes comes first"

@@ -168,6 +168,18 @@ def test_in_ascii_each_sign_has_another_character() -> None:
     assert printable_ascii("› plan: pro → growth") == "> plan: pro ->growth" and SIGNS["→"] != SIGNS["›"]
 
 
+def test_a_state_has_no_sign_that_means_something_else() -> None:
+    """Not known, left out, and what parts and leads: none of them is a state; ? is the state of what is not known."""
+    wrong = []
+    for path in (CHECKOUT / "controlplane").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Status":
+                glyph, *tone = [each.value for each in node.args if isinstance(each, ast.Constant)] or ["●"]
+                if glyph in "–…›→•·×✓" or (glyph == "?") != (tone[:1] == ["unknown"]):
+                    wrong.append((path.name, node.lineno, glyph))
+    assert not wrong
+
+
 def test_every_symbol_of_the_screens_has_a_character_in_ascii() -> None:
     """Else it would be "?", which means unknown."""
     lost: dict[str, str] = {}

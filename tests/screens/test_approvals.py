@@ -68,7 +68,7 @@ async def test_what_is_not_to_be_decided_says_why(database: Database) -> None:
         await confirm(here)
         await until(here, lambda: "request 1 waits" in text(here))
         mine.run_command("test/approvals/1")
-        await until(here, lambda: isinstance(mine.screen, ApprovalScreen) and "? waits" in text(here))
+        await until(here, lambda: isinstance(mine.screen, ApprovalScreen) and "◌ waits" in text(here))
         await here.press("c")
         await until(here, lambda: "waits: it takes an operator" in text(here))
         await here.press("y")

@@ -12,6 +12,7 @@ from screens.dialogs.confirm import Confirm
 from screens.dialogs.fields import FieldsForm
 from screens.lists import COUNT_INTERVAL_SECONDS, ListScreen
 from screens.widgets.table import WindowTable
+from tests.backends.keys import make_keys
 from tests.postgres import Database
 from tests.screens.console import command, confirm, console, quiet, text, type_in, until
 
@@ -135,6 +136,22 @@ async def test_choosing_an_order_is_calm(database: Database) -> None:
         await until(pilot, lambda: "Owner cannot be sorted: it is masked. Filter with owner:…" in text(pilot))
         app.area.post_message(WindowTable.HeadingClicked(app.area.table, "err"))
         await until(pilot, lambda: "sort err ▼" in text(pilot))
+
+
+async def test_what_has_become_too_many_is_shown_in_its_own_order_again(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(database)
+    make_keys(database.owner, 3)
+    async with console(database) as (app, pilot):
+        app.run_command("keys")
+        await until(pilot, lambda: "wf_live_3" in text(pilot))
+        app.area.post_message(WindowTable.HeadingClicked(app.area.table, "label"))
+        await until(pilot, lambda: "sort label ▲" in text(pilot) and "wf_live_3" in text(pilot))
+        monkeypatch.setattr("backends.postgres.paging.MAX_SORTED", 2)
+        await pilot.press("r")
+        await until(pilot, lambda: "too many to sort by label" in text(pilot) and "sort created ▼" in text(pilot))
+        assert "wf_live_3" in text(pilot)
 
 
 async def test_every_order_has_a_letter_of_its_own(database: Database) -> None:

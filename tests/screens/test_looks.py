@@ -90,6 +90,8 @@ async def test_only_the_automatic_theme_follows_the_terminal(
         ("auto", {"LANG": "de_DE.UTF-8@euro"}, False),
         ("auto", {"LANG": "de_DE.ISO-8859-1"}, True),
         ("auto", {"LC_ALL": "C", "LANG": "C.UTF-8"}, True),
+        ("auto", {"LANG": "C", "LC_CTYPE": "C.UTF-8"}, True),
+        ("auto", {"LC_CTYPE": "UTF-8"}, False),
     ],
 )
 def test_the_locale_decides_on_glyphs(glyphs: str, environ: dict[str, str], ascii_only: bool) -> None:
@@ -154,9 +156,14 @@ async def test_accessible_reads_the_row_out_and_puts_the_terminals_cursor_on_it(
         assert "Changed" not in text(pilot)
         await pilot.press("r")
         await until(pilot, lambda: "Changed" in text(pilot))
+        row = app.cursor_position
         await pilot.press("a")
         await quiet(pilot)
         assert "+---" not in text(pilot)
+        title = next(n for n, line in enumerate(text(pilot).splitlines()) if "| zed" in line)
+        assert app.cursor_position.y == title
+        await pilot.press("escape")
+        await until(pilot, lambda: app.cursor_position == row)
 
 
 async def test_after_a_hangup_the_view_is_shown_again_once(database: Database) -> None:

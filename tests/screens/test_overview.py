@@ -173,13 +173,14 @@ async def test_zero_comes_back_from_everywhere_and_nothing_can_be_done_to_a_flee
 
 
 async def test_for_a_screen_reader_parts_stand_below_each_other_and_lines_are_read_out(fleet: Database) -> None:
-    async with looking(fleet, accessible=True) as (_, pilot):
+    async with looking(fleet, accessible=True) as (app, pilot):
         lines = shown(pilot)
         titles = [line.strip() for line in lines if line.strip().isupper()]
         assert titles[:2] == ["FAILING MOST", "SLOWEST P95"] and not any("█" in line for line in lines)
         await pilot.press("down", "down", "down")
         await until(pilot, lambda: "errors 25.00 %" in shown(pilot)[-1])
         assert any("; in 24 hours least " in line for line in shown(pilot)), "the sparkline in words"
+        assert app.cursor_position.y == next(n for n, line in enumerate(shown(pilot)) if line.startswith("> errors"))
 
 
 BLOCKS = (Block("one", ("a",)), Block("two", ("b",)))
