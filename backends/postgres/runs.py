@@ -136,8 +136,8 @@ class Runs(PagedList[Run], RunDirectory):
         if not held:
             raise Conflict(
                 "run_driven",
-                f"Run {run_id} is driven by another program already ({run.driver or 'unknown'}).",
-                "Watch it; when that program ends, this can go on after 15 s.",
+                f"Run {run_id} is carried by another program already ({run.driver or 'unknown'}).",
+                "Watch it; when that program ends, this can continue after 15 s.",
             )
         return run
 

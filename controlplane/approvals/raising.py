@@ -31,7 +31,7 @@ class RoleRaise(Request):
 
 class RoleBack(Request):
     subject = ()
-    name: Annotated[LoginName | None, Field(default=None, description="whose role; your own when it is left out")]
+    name: Annotated[LoginName | None, Field(default=None, description="whose role; default: your own")]
 
 
 @operation("operators.raise", RoleRaise, role="support", risk=Risk.TWO_PERSON, key="r", needs_reason=True,

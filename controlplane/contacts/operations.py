@@ -70,7 +70,7 @@ def _result(contact: Contact) -> Record:
 
 def _checked(change: Change, channel: Channel, address: str) -> Checked:
     if not address:
-        raise Usage("contact_address_needed", "Say the address.", "--address-from env:NAME (or file:, keyring:, -).")
+        raise Usage("contact_address_needed", "Give the address.", "--address-from env:NAME (or file:, keyring:, -).")
     return check_address(channel, address, change.sealing.allowed)
 
 
@@ -106,7 +106,7 @@ async def add(change: Change, request: ContactAdd) -> Record:
     key="e",
     on=CONTACT,
     check=check_there,
-    way_back="Edit it again: the address before is kept nowhere.",
+    way_back="Edit it again: the old address is not kept.",
 )
 async def edit(change: Change, request: ContactEdit, contact: Contact) -> Record:
     """Change a contact's address."""
@@ -125,7 +125,7 @@ async def edit(change: Change, request: ContactEdit, contact: Contact) -> Record
     key="x",
     on=CONTACT,
     check=check_there,
-    way_back="Add it again: a removed address is kept nowhere.",
+    way_back="Add it again: a removed address is not kept.",
 )
 async def remove(change: Change, request: OneContact, contact: Contact) -> Record:
     """Remove a contact: that person's pages on that channel go to the route's own target."""

@@ -33,7 +33,7 @@ class OneThreshold(Request):
 
 
 class ThresholdSet(OneThreshold):
-    value: Annotated[float | None, Field(default=None, description="left out: it is cleared", allow_inf_nan=False)]
+    value: Annotated[float | None, Field(default=None, description="default: clear it", allow_inf_nan=False)]
 
 
 @operation("detectors.evaluate", OneDetector, role="operator", risk=Risk.SAFE, key="e")

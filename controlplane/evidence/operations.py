@@ -52,7 +52,7 @@ class EvidenceAdd(Request):
     about: Annotated[str, Field(max_length=400, description="what it is about: a release, an incident")] = ""
     about_sha256: Annotated[Sha256 | None, Field(description="the SHA-256 of the artefact that it is about")] = None
     environment: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="production, staging, …")]
-    at: Annotated[str, Field(max_length=60, description="when it was found out: 2026-11-30T10:00, or now")] = "now"
+    at: Annotated[str, Field(max_length=60, description="its time: 2026-11-30T10:00, or now")] = "now"
     signature: Annotated[SignatureState, Field(description="as you found it")] = "none"
     signer: Annotated[str, Field(max_length=400, description="the id of the key, when the signature is good")] = ""
 

@@ -75,8 +75,8 @@ class GateRun(Request):
     subject = ("gate", "environment")
     gate: GateName
     environment: Environment
-    mode: Annotated[Mode, Field(description="fast looks at what changed, where a check can")] = "full"
-    batch_size: Annotated[int | None, Field(default=None, ge=1, le=200, description="so many checks only")]
+    mode: Annotated[Mode, Field(description="full, or fast: only what changed, where a check can")] = "full"
+    batch_size: Annotated[int | None, Field(default=None, ge=1, le=200, description="how many checks a batch has")]
     batch_index: Annotated[int | None, Field(default=None, ge=0, le=199, description="which of the batches, from 0")]
 
     @model_validator(mode="after")

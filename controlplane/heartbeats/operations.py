@@ -34,7 +34,7 @@ class HeartbeatCreate(Request):
     name: Name
     every: Every
     grace: Grace = 60
-    tenant_id: Annotated[Id | None, Field(default=None, description="its tenant; left out: none")]
+    tenant_id: Annotated[Id | None, Field(default=None, description="its tenant; default: none")]
     severity: WhenMissing = "critical"
     means: Means = ""
 

@@ -102,7 +102,7 @@ class IntervalPut(Request):
     severity: Severity
     minutes: Annotated[
         int | None,
-        Field(default=None, ge=5, le=1440, description="5 to 1440; left out: when there is something to tell"),
+        Field(default=None, ge=5, le=1440, description="5 to 1440; default: when there is something to tell"),
     ]
 
 

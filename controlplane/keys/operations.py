@@ -125,7 +125,7 @@ async def edit(change: Change, request: KeyEdit, key: Key) -> Key:
     role="operator",
     risk=Risk.CONFIRM,
     key="r",
-    way_back="The old key stays good for its grace; the new one can be revoked.",
+    way_back="The old key stays valid during its grace; the new one can be revoked.",
     on=KEY,
     check=rules.check_rotate,
     makes_secret=True,

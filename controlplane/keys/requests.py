@@ -117,7 +117,7 @@ class KeyCreate(KeyFacts):
     tenant_id: Annotated[Id, Field(description="the tenant")]
     env: Annotated[Env, Field(default="live", description="live or test")]
     project_id: Annotated[Id | None, Field(default=None, description="only for this project of the tenant")]
-    expires_in: Annotated[str | None, Field(default=None, description="90d; left out: never")]
+    expires_in: Annotated[str | None, Field(default=None, description="90d; default: never")]
 
     @field_validator("expires_in")
     @classmethod
@@ -168,7 +168,7 @@ class KeyEdit(KeyFacts):
 
 
 class KeyRotate(OneKey):
-    grace: Annotated[str, Field(default="24h", description="how long the old key stays good: 0, 1h, 24h, 7d …")]
+    grace: Annotated[str, Field(default="24h", description="how long the old key stays valid: 0, 1h, 24h, 7d …")]
 
     _grace = field_validator("grace")(_timely)
 

@@ -38,13 +38,13 @@ def a_share(value: Any) -> Any:
 Share = Annotated[float, BeforeValidator(a_share), Field(ge=0, lt=1)]
 Target = Annotated[Share, Field(description="99.9% or 0.999; below 1, which would leave no budget")]
 Contractual = Annotated[Share | None, Field(description="what was promised: at most the target")]
-Threshold = Annotated[float | None, Field(gt=0, le=86_400_000, description="of a latency objective, in milliseconds")]
+Threshold = Annotated[float | None, Field(gt=0, le=86_400_000, description="for a latency objective, in milliseconds")]
 Events = Annotated[int, Field(ge=1, le=1_000_000_000, description="requests that a window needs before it can fire")]
 Route = Annotated[str | None, Field(default=None, min_length=1, max_length=400, description="as it is stored: /orders")]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.-]{0,63}$", description="what is promised: api, checkout …")]
 Number = Annotated[int, Field(ge=1, description="its number")]
-Tenant = Annotated[Id | None, Field(default=None, description="of one tenant; left out: of all")]
-PlanCode = Annotated[Word | None, Field(default=None, description="of every tenant on a plan")]
+Tenant = Annotated[Id | None, Field(default=None, description="one tenant; default: all")]
+PlanCode = Annotated[Word | None, Field(default=None, description="every tenant on this plan")]
 
 
 def a_period(value: str) -> str:

@@ -25,7 +25,7 @@ class LetterEdit(OneLetter):
     personal = ("patch",)
     patch: Annotated[
         dict[str, JsonValue],
-        Field(description="what is different in the replay: a JSON merge patch; {} takes an edit back"),
+        Field(description="what is different in the replay: a JSON merge patch; {} removes the edit"),
     ]
 
 

@@ -30,7 +30,7 @@ class OneSource(Request):
 class SourceRedrive(OneSource):
     per_second: Annotated[
         int | None,
-        Field(default=None, ge=1, le=MAX_PER_SECOND, description="messages a second; left out: its own pace"),
+        Field(default=None, ge=1, le=MAX_PER_SECOND, description="messages a second; default: its own pace"),
     ]
 
 

@@ -25,7 +25,7 @@ class ReportMake(Request):
     since: Annotated[str, Field(max_length=60, description="how far back: 7d, 36h")] = "7d"
 
 
-@operation("reports.make", ReportMake, role="operator", risk=Risk.SAFE, key="n", way_back="A report stays.")
+@operation("reports.make", ReportMake, role="operator", risk=Risk.SAFE, key="n", way_back="A report is never removed.")
 async def make(change: Change, request: ReportMake) -> Record:
     """Ask for the governance report of a release: a worker makes it from what is recorded then."""
     from datetime import timedelta

@@ -48,7 +48,7 @@ Seconds = Annotated[int, BeforeValidator(as_seconds), Field(ge=0, le=DAY)]
 Repeat = Annotated[
     Literal["never"] | Annotated[int, Field(ge=60, le=30 * DAY)],
     BeforeValidator(lambda value: value if value == NEVER else as_seconds(value)),
-    Field(description="tell again what still fires after: 4h; never"),
+    Field(description="repeat while it still fires, every: 4h; never"),
 ]
 Document = Annotated[dict[str, JsonValue] | None, Field(default=None)]
 Address = Annotated[
@@ -120,7 +120,7 @@ class RouteCreate(RouteFields):
     makes = ("name",)
     name: Name
     channel: Annotated[Channel, Field(description="how it is told")]
-    tenant_id: Annotated[Id | None, Field(default=None, description="of one tenant; left out: of all")]
+    tenant_id: Annotated[Id | None, Field(default=None, description="one tenant; default: all")]
     form: Annotated[
         Literal["standard", "aionis"], Field(description="of a webhook: Standard Webhooks, or the older")
     ] = "standard"
@@ -137,7 +137,7 @@ class RouteEdit(RouteFields):
     id: Number
     version: Version
     form: Annotated[Literal["standard", "aionis"] | None, Field(default=None, description="with a new address")]
-    alone: Annotated[bool, Field(default=False, description="tell each alert by itself: no grouping")]
+    alone: Annotated[bool, Field(default=False, description="one notice for each alert: no grouping")]
     no_escalation: Annotated[bool, Field(default=False, description="page nobody")]
     no_parent: Annotated[bool, Field(default=False, description="below no other route")]
 
@@ -154,7 +154,7 @@ class RouteEdit(RouteFields):
 
 class RouteRotate(OneRoute):
     keeps: Annotated[
-        Seconds, Field(description="how long the secret before it still signs as well: 24h", validate_default=True)
+        Seconds, Field(description="how long the old secret still signs too: 24h", validate_default=True)
     ] = DAY
 
 
@@ -242,7 +242,7 @@ async def edit(change: Change, request: RouteEdit, route: RouteRow) -> Record:
     on=ROUTE,
     check=lambda route, now: checks.check_signs(route),
     makes_secret=True,
-    way_back="The secret before it signs as well, until it ends.",
+    way_back="The old secret signs too, until it ends.",
 )
 async def rotate_secret(change: Change, request: RouteRotate, route: RouteRow) -> Made:
     """Rotate the secret that a webhook signs with; the old one signs as well for a while."""

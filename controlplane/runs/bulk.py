@@ -15,8 +15,8 @@ NOUNS = ("tenants", "projects", "keys", "alerts", "silences", "deliveries", "que
 ONE_BY_ONE = ("silences.edit",)
 """An edit may put another silence in the place of the one that it is done to, so no run could say what became of it."""
 PACE = {
-    "per_second": "of many: begin at most so many a second (10)",
-    "breaker_share": "of many: pause above this share of refusals (0.2)",
+    "per_second": "for several: how many to begin a second, at most (10)",
+    "breaker_share": "for several: pause above this share of refusals (0.2)",
 }
 """What a run takes besides what it does, and to what."""
 

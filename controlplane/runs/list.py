@@ -51,7 +51,7 @@ def why(run: Run, now: datetime) -> list[Line]:
     return [
         (f"run {run.id}: {run.operation}", "title"),
         f"{run.standing}{': ' + run.why if run.why else ''}{'; ' * bool(driven)}{driven}",
-        *([f"driven by a program of {run.driver}"] if run.driver else []),
+        *([f"carried by a program of {run.driver}"] if run.driver else []),
         f"reason: {run.reason or 'none was given'}",
         f"things: {'those that matched ' + run.filter if run.filter else 'named one by one'}, fixed at its start",
         *([dead] if (dead := dead_secrets(run)) else []),

@@ -90,7 +90,7 @@ def dead_secrets(run: Run) -> str:
     """In words, which secrets that were made for a run are good for nothing; empty when there are none."""
     if not (run.refused or run.skipped) or not target(run.operation).makes_secret:
         return ""
-    return "The secrets of keys that were refused or skipped will never be good: no key has the id in their lines."
+    return "The secrets of keys that were refused or skipped never work: no key has the id in their lines."
 
 
 async def start(change: Change, request: RunStart) -> Made:
@@ -258,7 +258,7 @@ async def resume(change: Change, request: OneRun, run: Run) -> Run:
 
 class RunRate(OneRun):
     per_second: Annotated[
-        float, Field(ge=0.01, le=rules.MAX_PER_SECOND, description="begin at most so many a second, from now on")
+        float, Field(ge=0.01, le=rules.MAX_PER_SECOND, description="how many to begin a second, at most")
     ]
 
 

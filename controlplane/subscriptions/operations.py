@@ -41,11 +41,11 @@ class OneSubscription(Request):
 
 
 class PlanChangeRequest(OneSubscription):
-    plan: Annotated[Word | None, Field(default=None, description="its code; left out: the same plan")]
-    plan_version: Annotated[int | None, Field(default=None, ge=1, description="an older version; else the latest")]
-    cycle: Annotated[Cycle | None, Field(default=None, description="left out: as it is")]
+    plan: Annotated[Word | None, Field(default=None, description="its code; default: the same plan")]
+    plan_version: Annotated[int | None, Field(default=None, ge=1, description="a version; default: the latest")]
+    cycle: Annotated[Cycle | None, Field(default=None, description="default: as it is")]
     on: Annotated[
-        date | None, Field(default=None, description="the day; left out: today if it costs more, else the period's end")
+        date | None, Field(default=None, description="the day; default: today if it costs more, else the period's end")
     ]
     at_once: Annotated[bool, Field(default=False, description="today, also when it costs less")]
     preview_hash: Annotated[

@@ -35,8 +35,8 @@ Days = Annotated[int, Field(ge=1, le=MAX_TRIAL_DAYS)]
 
 
 class TrialStart(OneSubscription):
-    plan: Annotated[Word | None, Field(default=None, description="what is tried; left out: the tenant's own plan")]
-    days: Annotated[Days | None, Field(default=None, description="left out: as many as the plan says")]
+    plan: Annotated[Word | None, Field(default=None, description="the plan to try; default: the tenant's own")]
+    days: Annotated[Days | None, Field(default=None, description="default: as many as the plan says")]
 
 
 class TrialExtend(OneSubscription):
@@ -44,8 +44,8 @@ class TrialExtend(OneSubscription):
 
 
 class TrialConvert(OneSubscription):
-    plan: Annotated[Word | None, Field(default=None, description="left out: what was tried")]
-    cycle: Annotated[Cycle | None, Field(default=None, description="left out: as it is")]
+    plan: Annotated[Word | None, Field(default=None, description="default: the plan that was tried")]
+    cycle: Annotated[Cycle | None, Field(default=None, description="default: as it is")]
 
 
 @operation(

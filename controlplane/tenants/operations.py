@@ -38,9 +38,7 @@ Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Readable = AfterValidator(readable)
 """It comes after the limits of a field, whose faults are in plainer words then."""
 Name = Annotated[str, Field(min_length=1, max_length=200, description="the display name"), Readable]
-NewName = Annotated[
-    str, Field(default="", max_length=200, description="the display name; the id when left out"), Readable
-]
+NewName = Annotated[str, Field(default="", max_length=200, description="the display name; default: the id"), Readable]
 Word = Annotated[str, Field(min_length=1, max_length=64)]
 Email = Annotated[
     str, Field(max_length=320, description="the owner's e-mail; empty removes it"), AfterValidator(an_email)

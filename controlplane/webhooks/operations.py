@@ -77,7 +77,7 @@ class WebhookEdit(OneWebhook):
 
 class WebhookRotate(OneWebhook):
     keeps: Annotated[
-        Seconds, Field(description="how long the secret before it still signs as well: 24h", validate_default=True)
+        Seconds, Field(description="how long the old secret still signs too: 24h", validate_default=True)
     ] = DAY
 
 
@@ -194,7 +194,7 @@ async def edit(change: Change, request: WebhookEdit, webhook: Webhook) -> Record
     key="o",
     on=WEBHOOK,
     makes_secret=True,
-    way_back="The secret before it signs as well, until it ends.",
+    way_back="The old secret signs too, until it ends.",
 )
 async def rotate_secret(change: Change, request: WebhookRotate, webhook: Webhook) -> Made:
     """Rotate the secret that a webhook signs with; the old one signs as well for a while."""
@@ -243,7 +243,7 @@ async def enable(change: Change, request: OneWebhook, webhook: Webhook) -> Recor
     key="x",
     needs_reason=True,
     on=WEBHOOK,
-    way_back="Make another one; what this one was told stays on record.",
+    way_back="Make another one; what was sent stays on record.",
 )
 async def delete(change: Change, request: OneWebhook, webhook: Webhook) -> Record:
     """Delete a webhook with its secrets; its deliveries stay on record."""

@@ -195,7 +195,7 @@ async def test_a_threshold_is_set_from_its_row(database: Database, owner: psycop
     async with console(database, role="operator", link="test/thresholds?quota_near") as (_, pilot):
         await until(pilot, lambda: "80 %" in text(pilot))
         await pilot.press("a", "s")
-        await until(pilot, lambda: "left out: it is cleared" in text(pilot))
+        await until(pilot, lambda: "default: clear it" in text(pilot))
         await type_in(pilot, "0.9")
         await pilot.press("tab")
         await type_in(pilot, "noise")
