@@ -15,7 +15,8 @@ from backends.postgres.home import Home
 from controlplane.clock import HomeClock
 from controlplane.errors import Conflict, HomeUnreachable, OutcomeUnknown, Refusal
 from controlplane.queues.held import SourceBook
-from controlplane.runs.engine import drive, lacks, left_runs
+from controlplane.runs.engine import drive, lacks
+from controlplane.runs.left import left_runs
 from controlplane.runs.model import Run
 
 LOOK_SECONDS = 1.0

@@ -234,7 +234,7 @@ class Driving(App[None]):
     async def tell_interrupted(self) -> None:
         """Tell a person who comes back of the runs that were interrupted meanwhile."""
         await self._when_shown()
-        from controlplane.runs.engine import left_runs
+        from controlplane.runs.left import left_runs
 
         try:
             left = [run for run in await left_runs(self.session.require_plane()) if run.standing == "interrupted"]

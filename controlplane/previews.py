@@ -7,12 +7,14 @@ import re
 import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controlplane.audit.model import AuditRow, differences
 from controlplane.formatting import plain_number
-from controlplane.operations import Operation, Outcome
 from controlplane.text import clean
+
+if TYPE_CHECKING:
+    from controlplane.operations import Operation, Outcome
 
 MAX_VALUE_CHARACTERS = 200
 MONEY = ("month_price", "year_price", "spend_cap")

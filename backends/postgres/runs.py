@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from backends.postgres import silences
-from backends.postgres.alerts import Alerts
-from backends.postgres.deliveries import Deliveries
 from backends.postgres.filtering import where
-from backends.postgres.keys import Keys
 from backends.postgres.paging import ListShape, Order, PagedList, shape_of
-from backends.postgres.queues import Letters
 from backends.postgres.refusals import words
 from backends.postgres.statements import names, rows, scalar
 from backends.postgres.table import Table, Writer, fields_of
-from backends.postgres.tenants import Projects, Tenants
 from controlplane.errors import Conflict
 from controlplane.filters.grammar import Term
+from controlplane.nouns import load
 from controlplane.runs.list import ITEMS, RUNS
 from controlplane.runs.model import OUTSIDE, NewKey, Replaced, Run, RunDirectory, RunItem, RunState, RunStore
 from controlplane.runs.refusals import NO_RUN
@@ -80,14 +75,15 @@ WAITING = sql.SQL(
     "SELECT {} FROM wf.run_items WHERE run_id = %s AND state = 'waiting' ORDER BY ordinal LIMIT %s"
 ).format(names(fields_of(RunItem)))
 MAX_RUN_ITEMS = 100_000
-SHAPES: Mapping[str, ListShape[Any]] = {
-    "tenants": Tenants.shape,
-    "projects": Projects.shape,
-    "keys": Keys.shape,
-    "alerts": Alerts.shape,
-    "deliveries": Deliveries.shape,
-    "letters": Letters.shape,
+READERS = {
+    "tenants": "backends.postgres.tenants:Tenants",
+    "projects": "backends.postgres.tenants:Projects",
+    "keys": "backends.postgres.keys:Keys",
+    "alerts": "backends.postgres.alerts:Alerts",
+    "deliveries": "backends.postgres.deliveries:Deliveries",
+    "letters": "backends.postgres.queues:Letters",
 }
+"""Who reads the things: loaded when a run of them is made, for every console looks for runs at its start."""
 NUMBERED = {
     "alerts": "wf.alert_list",
     "silences": "wf.silences",
@@ -103,6 +99,11 @@ ITEM_SHAPE = shape_of(
     tie=(),
     orders={"ordinal": Order("ordinal", "integer")},
 )
+
+
+def _shape(noun: str) -> ListShape[Any]:
+    shape: ListShape[Any] = load(READERS[noun]).shape
+    return shape
 
 
 class RunItems(PagedList[RunItem]):
@@ -181,11 +182,11 @@ class RunWriter(Writer[Run], RunStore):
         if noun == OUTSIDE:
             await self.connection.execute(ADD_OUTSIDE, [run_id, [subject["id"] for subject in subjects]])
             return
-        key = ("id",) if noun in NUMBERED else SHAPES[noun].tie
+        key = ("id",) if noun in NUMBERED else _shape(noun).tie
         cast = sql.SQL("::bigint" if noun in NUMBERED else "")
         statement = ADD_NAMED.format(
             parts=sql.SQL(", ").join(sql.SQL("s.subject ->> {}").format(sql.Literal(name)) for name in key),
-            view=sql.SQL(NUMBERED.get(noun) or SHAPES[noun].view),
+            view=sql.SQL(NUMBERED.get(noun) or _shape(noun).view),
             same=sql.SQL(" AND ").join(
                 sql.SQL("v.{} = (s.subject ->> {}){}").format(sql.Identifier(name), sql.Literal(name), cast)
                 for name in key
@@ -196,9 +197,11 @@ class RunWriter(Writer[Run], RunStore):
 
     async def add_matching(self, run_id: int, noun: str, terms: Sequence[Term], now: datetime) -> None:
         if noun == "silences":  # they are few: their list is not filtered by the home
+            from backends.postgres import silences
+
             found = await silences.matching(self.connection, terms, now)
             return await self.add_named(run_id, noun, [{"id": each.id, "version": each.version} for each in found])
-        shape = SHAPES[noun]
+        shape = _shape(noun)
         condition, parameters = where(terms, shape.filters, now, unmasked=True)  # only operators start runs
         statement = ADD_MATCHING.format(
             tie=names(shape.tie),

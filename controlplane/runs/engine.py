@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from controlplane.carrying import Ask, Question, carry_out, level
 from controlplane.errors import Conflict, Refusal, Usage
-from controlplane.filters.grammar import Term
-from controlplane.listing import Query
 from controlplane.operations import Call, Keep, Operation, Outcome, Risk, authorise, check_reason, execute
 from controlplane.registry import named
 from controlplane.runs import rules
 from controlplane.runs.driver import Driver, LentDriver, request_of
+from controlplane.runs.left import is_lent
 from controlplane.runs.model import OUTSIDE, Run, RunDirectory, RunItem
 from controlplane.runs.operations import START, UNDO, OneRun, RunStart, target
 from controlplane.runs.things import expected_refusals, fixed
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 FOLLOW_SECONDS = 0.5
 CARRIED_BY = "A console, a shell or a worker whose settings name that source carries it: docs/queues.md."
-LEFT = 100
-"""How many runs without a driver are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -232,22 +229,6 @@ async def follow(
         on_progress(run)
         await (clock or rules.RealClock()).sleep(FOLLOW_SECONDS)
     return run
-
-
-def is_lent(plane: ControlPlane) -> bool:
-    """Whether items are done with the rights of the person who started the run, not with those of the login."""
-    return plane.actor.role == "worker"
-
-
-async def left_runs(plane: ControlPlane) -> list[Run]:
-    """The runs that are not finished and that nobody drives, the oldest first: those of this login, or for a worker's
-    login all.
-    """
-    left, me = Term("is", ("waiting", "interrupted"), "state"), plane.actor.name
-    if is_lent(plane):
-        return list((await plane.of(RunDirectory).page(Query((left,)), limit=LEFT)).rows)
-    page = await plane.of(RunDirectory).page(Query((left, Term("is", (me,), "actor"))), limit=LEFT)
-    return [run for run in page.rows if run.actor == me]  # the filter ignores case
 
 
 def check_kept(operation: Operation[Any], kept: bool) -> None:

@@ -71,6 +71,35 @@ def test_nothing_heavy_is_loaded_before_the_first_paint(loaded: set[str]) -> Non
     assert not found, "import them when they are first used"
 
 
+READS = """
+import sys
+from backends.postgres.stores import implementing, readers
+import controlplane.routes.ringing, controlplane.runs.left
+from controlplane.alerts.model import AlertDirectory
+from controlplane.approvals.model import ApprovalDirectory
+from controlplane.impersonations.model import ImpersonationDirectory
+from controlplane.incidents.model import IncidentDirectory
+from controlplane.overview.model import OverviewSource
+from controlplane.presence.model import PresenceDirectory
+from controlplane.queues.model import CauseDirectory
+from controlplane.queues.sources import SourceDirectory
+from controlplane.runs.model import RunDirectory
+
+for port in (OverviewSource, AlertDirectory, CauseDirectory, IncidentDirectory, ApprovalDirectory, SourceDirectory,
+             ImpersonationDirectory, PresenceDirectory, RunDirectory):
+    implementing(port, readers())
+print("\\n".join(sys.modules))
+"""
+
+
+def test_a_console_that_only_reads_loads_no_operation() -> None:
+    """What the header says and what is looked for in the background: 10 MB and 0.1 s less than with operations."""
+    done = subprocess.run([sys.executable, "-c", READS], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    loaded = {*done.stdout.split()}
+    assert not loaded & {"pydantic", "controlplane.operations", "controlplane.registry"}
+    assert not of_nouns(loaded) & {"tenants", "keys", "deliveries", "routes", "subscriptions", "webhooks", "evidence"}
+
+
 def is_empty(name: str) -> bool:
     """A package's empty `__init__.py`, which costs next to nothing."""
     package = CHECKOUT.joinpath(*name.split("."), "__init__.py")

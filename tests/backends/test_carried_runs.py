@@ -17,7 +17,8 @@ from backends.postgres.home import Home
 from controlplane.errors import NotPermitted
 from controlplane.operations import Call, execute
 from controlplane.registry import named
-from controlplane.runs.engine import drive, left_runs, start_run, undo_run
+from controlplane.runs.engine import drive, start_run, undo_run
+from controlplane.runs.left import left_runs
 from controlplane.runs.model import Run, RunDirectory
 from controlplane.runs.operations import RunStart
 from tests.backends.psql import Psql, denied, logins, one, refused

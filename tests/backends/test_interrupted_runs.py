@@ -13,7 +13,8 @@ from backends.postgres.home import Home
 from controlplane.errors import Refusal
 from controlplane.filters.grammar import parse
 from controlplane.listing import Query
-from controlplane.runs.engine import drive, follow, left_runs, start_run, undo_run
+from controlplane.runs.engine import drive, follow, start_run, undo_run
+from controlplane.runs.left import left_runs
 from controlplane.runs.list import RUNS
 from controlplane.runs.model import Run, RunDirectory
 from controlplane.runs.operations import RunStart

@@ -19,6 +19,7 @@ def test_it_is_seen_first_and_leads_to_a_tenant_and_back(fleet: Database, column
         t.see("FAILING MOST")
         t.see("✕ 12.00 %")
         t.see("✕ failing")
+        t.gone("not read yet")
         t.settle()
         assert len(t.raw) <= MOST_BYTES
         t.press(*["down"] * 5, "enter")  # past alerts, gates, requests, errors and latency
