@@ -15,6 +15,10 @@ FIRST_COLLECTION = 100_000
 """New objects before the first search for unused ones: a command makes fewer, so it ends without a search."""
 
 
+# pydantic would look for plugins in every package that is installed; nothing here uses one.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
 def main(argv: list[str] | None = None) -> NoReturn:
     code = _guarded(sys.argv[1:] if argv is None else argv)
     gc.freeze()  # else the interpreter looks through everything at its end, to free what the system frees anyway

@@ -157,8 +157,9 @@ class Driving(App[None]):
         self.followed.pop(run_id, None)
 
     async def _drive_here(self, plane: ControlPlane, run_id: int) -> Run:
+        from controlplane.runs.bulk import OUTSIDE
         from controlplane.runs.engine import drive
-        from controlplane.runs.model import OUTSIDE, RunDirectory
+        from controlplane.runs.model import RunDirectory
         from screens.bulk import progress_words
 
         began = told = self._loop_time()

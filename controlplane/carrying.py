@@ -7,8 +7,8 @@ way to ask.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from controlplane.errors import Refusal
 from controlplane.operations import (
@@ -37,8 +37,7 @@ class NotConfirmed(Refusal):
         super().__init__("not_confirmed", "Not confirmed: nothing was changed.")
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(NamedTuple):
     """What is asked before it runs. `name` is what has to be typed when the risk is typed."""
 
     operation: Operation[Any]

@@ -27,6 +27,7 @@ from controlplane.refusals import REQUEST_ID_REUSED, STALE_VERSION
 from controlplane.undoing import UndoStep, as_before
 
 if TYPE_CHECKING:
+    from controlplane.approvals.model import ApprovalStore
     from controlplane.changes import Change, ControlPlane, Recorded
 
 
@@ -38,7 +39,8 @@ class Request(BaseModel):
     `personal` names the fields with personal data: they are kept only in the changed row and the guarded trail.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    # What validates is built when the first request is made: of a noun's operations a command uses one.
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, defer_build=True)
     subject: ClassVar[tuple[str, ...]] = ("id",)
     makes: ClassVar[tuple[str, ...]] = ()
     makes_a: ClassVar[str] = ""
@@ -65,7 +67,7 @@ Req = TypeVar("Req", bound=Request)
 Row = TypeVar("Row")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Subject(Generic[Row]):
     """What operations are done on: `row` is the class of its rows; `lock` reads the row that a request names and locks
     it until the change ends.
@@ -83,7 +85,7 @@ class Subject(Generic[Row]):
         return found if isinstance(found, self.row) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation(Generic[Req]):
     """`run` is given the open change, the request, and, when the operation is done `on` something, its locked row.
 
@@ -207,7 +209,7 @@ def operation(
     return register
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Made:
     """What an operation that makes a secret returns: the result, and the secret beside it.
 
@@ -251,7 +253,7 @@ store them.
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Call:
     """How an operation is asked for, apart from its request.
 
@@ -279,7 +281,6 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
 
     Raises Refusal; nothing was changed then, except perhaps with OutcomeUnknown.
     """
-    from controlplane.approvals.model import ApprovalStore
     from controlplane.changes import Drawn, Intent, RequestRepeated
 
     authorise(plane, operation)
@@ -297,12 +298,12 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
     try:
         async with plane.change(intent) as change:
             if call.approval is not None:
-                await change.of(ApprovalStore).use(call.approval)
+                await _approvals(change).use(call.approval)
             request = bound(operation, request, call.previewed) if call.previewed else request
             made = as_made(await operation.perform(change, request))
             rows = await change.rows()
             if call.dry_run and operation.risk is Risk.TWO_PERSON:
-                facts = await change.of(ApprovalStore).facts()
+                facts = await _approvals(change).facts()
             if call.previewed:
                 check_as_previewed(call.previewed, rows, made.row)
             await change.finish(made.row)
@@ -329,6 +330,12 @@ async def execute(plane: ControlPlane, operation: Operation[Req], request: Req, 
     if operation.completes is not None:
         result |= await operation.completes(plane, request, result)
     return Outcome(operation.name, intent.request_id, result, rows, undo_step(operation, rows), secret=made.secret)
+
+
+def _approvals(change: Change) -> ApprovalStore:
+    from controlplane.approvals.model import ApprovalStore  # few operations take a second person
+
+    return change.of(ApprovalStore)
 
 
 def check_reason(operation: Operation[Any], reason: str | None) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from controlplane.audit.model import AuditRow, Record
 
@@ -11,8 +10,7 @@ if TYPE_CHECKING:
     from controlplane.operations import Request
 
 
-@dataclass(frozen=True)
-class UndoStep:
+class UndoStep(NamedTuple):
     """The operation that takes a change back, ready to run."""
 
     operation: str

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Reading:
     """`request_id` names this call in messages and in the log."""
 
@@ -29,7 +29,7 @@ class Reading:
     request_id: Annotated[str, Parameter(parse=False)] = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Changing(Reading):
     """`given_id`: the caller chose the request id, and may be repeating a request."""
 

@@ -90,7 +90,7 @@ def _kept(outcome: Outcome) -> str:
 
 def print_document(outcome: Outcome) -> None:
     """A change as the JSON contract has it; an undo comes with the command that runs it."""
-    undo = dataclasses.asdict(outcome.undo) | {"command": undo_command(outcome)} if outcome.undo else None
+    undo = outcome.undo._asdict() | {"command": undo_command(outcome)} if outcome.undo else None
     secret = {"secret": outcome.secret} if named(outcome.operation).makes_secret else {}
     changed(
         outcome.result,

@@ -36,7 +36,7 @@ FormatName = Literal["table", "csv", "ndjson", "markdown"]
 Form = Annotated[FormatName, Parameter(help="How to print it; all but table print every field.", name="--format")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class PageOptions:
     """Which page of a list, and how it is printed."""
 

@@ -162,7 +162,12 @@ class Home:
             first.finish()
         else:
             self._first = first
-        await self.pool.open()
+        self._heard = time.monotonic()
+        # Without the wait, whoever comes first would not find a connection yet and make the pool log in a second time.
+        try:
+            await self.pool.open(wait=not self.shared, timeout=CONNECT_SECONDS)
+        except PoolTimeout:
+            raise self._out_of_connections() from None
 
     async def close(self) -> None:
         await self.pool.close(timeout=1)
@@ -226,13 +231,16 @@ class Home:
                 yield connection
                 self._heard = time.monotonic()
         except PoolTimeout:
-            if self._trouble is not None:
-                raise self.explained(refusal_of(self._trouble)) from None
-            raise HomeUnreachable("home_busy", "All connections to the home are in use.", "Try again.") from None
+            raise self._out_of_connections() from None
         except psycopg.Error as error:
             if isinstance(error, NoAnswer):
                 self._heard = 0.0  # the other connections are checked as well before they are used
             raise self.explained(refusal_of(error)) from None
+
+    def _out_of_connections(self) -> Refusal:
+        if self._trouble is not None:
+            return self.explained(refusal_of(self._trouble))
+        return HomeUnreachable("home_busy", "All connections to the home are in use.", "Try again.")
 
     def explained(self, refusal: Refusal) -> Refusal:
         """The better refusal for a server that a full disk ended: it can no longer say so itself."""

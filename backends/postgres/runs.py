@@ -17,8 +17,9 @@ from backends.postgres.table import Table, Writer, fields_of
 from controlplane.errors import Conflict
 from controlplane.filters.grammar import Term
 from controlplane.nouns import load
+from controlplane.runs.bulk import OUTSIDE
 from controlplane.runs.list import ITEMS, RUNS
-from controlplane.runs.model import OUTSIDE, NewKey, Replaced, Run, RunDirectory, RunItem, RunState, RunStore
+from controlplane.runs.model import NewKey, Replaced, Run, RunDirectory, RunItem, RunState, RunStore
 from controlplane.runs.refusals import NO_RUN
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from controlplane.listing import Listing
 
@@ -65,8 +65,7 @@ class AuditDirectory(Listing[AuditRow], Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     field: str
     before: Any
     after: Any

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from controlplane.nouns import list_named, noun_named
-from controlplane.runs.model import OUTSIDE
 
 if TYPE_CHECKING:
     from controlplane.operations import Operation
 
+OUTSIDE = "messages"
+"""The noun whose things are in other systems: whoever carries a run over them needs the credentials of those."""
 NOUNS = ("tenants", "projects", "keys", "alerts", "silences", "deliveries", "queues", OUTSIDE)
 """The nouns that a run can be about."""
 ONE_BY_ONE = ("silences.edit",)

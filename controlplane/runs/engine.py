@@ -17,9 +17,10 @@ from controlplane.errors import Conflict, Refusal, Usage
 from controlplane.operations import Call, Keep, Operation, Outcome, Risk, authorise, check_reason, execute
 from controlplane.registry import named
 from controlplane.runs import rules
+from controlplane.runs.bulk import OUTSIDE
 from controlplane.runs.driver import Driver, LentDriver, request_of
 from controlplane.runs.left import is_lent
-from controlplane.runs.model import OUTSIDE, Run, RunDirectory, RunItem
+from controlplane.runs.model import Run, RunDirectory, RunItem
 from controlplane.runs.operations import START, UNDO, OneRun, RunStart, target
 from controlplane.runs.things import expected_refusals, fixed
 

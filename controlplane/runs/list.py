@@ -6,7 +6,8 @@ import dataclasses
 from datetime import datetime
 
 from controlplane.lists import COUNT, ID, TIME, Cell, Column, Line, ListOf, Status, status
-from controlplane.runs.model import OUTSIDE, ItemState, Run, RunDirectory, RunItem, Standing
+from controlplane.runs.bulk import OUTSIDE
+from controlplane.runs.model import ItemState, Run, RunDirectory, RunItem, Standing
 from controlplane.runs.refusals import NO_RUN
 
 STANDINGS: dict[Standing, Status] = {

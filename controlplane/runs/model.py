@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from controlplane.audit.model import Record
     from controlplane.filters.grammar import Term
 
-OUTSIDE = "messages"
-"""The noun whose things are in other systems: whoever carries a run over them needs the credentials of those."""
 RunState = Literal["running", "paused", "stopped", "done"]
 Standing = Literal["running", "waiting", "interrupted", "held", "paused", "stopped", "done"]
 STANDINGS: tuple[Standing, ...] = ("running", "waiting", "interrupted", "held", "paused", "stopped", "done")

@@ -12,8 +12,7 @@ from controlplane.nouns import list_named
 from controlplane.operations import Operation
 from controlplane.queues.source import Verb
 from controlplane.queues.sources import MessageDirectory, RunActs, SourceDirectory
-from controlplane.runs.bulk import acted_on
-from controlplane.runs.model import OUTSIDE
+from controlplane.runs.bulk import OUTSIDE, acted_on
 from controlplane.runs.operations import RunStart, terms_of
 from controlplane.runs.refusals import RUN_TOO_LARGE
 from controlplane.runs.rules import MAX_RUN_ITEMS
