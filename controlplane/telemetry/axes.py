@@ -77,17 +77,26 @@ def _ratios(low: float, top: float, gaps: int, unit: str) -> Axis:
             break
     if foot + gaps / max(1, apart) * size < top:  # two rows: one label for each end
         foot = min(low, top - 1)
-        ends = [(place, number_words(10.0**place, unit, 10.0**place)) for place in (foot, top)]
+        ends = [(place, _ratio_words(10.0**place, unit)) for place in (foot, top)]
         return Axis(foot, top, tuple(ends), ratios=True)
     apart = max(1, apart)
     places = [foot + n * size for n in range(gaps // apart + 1)]
     words = [_ratio(place) for place in places]
-    labels = tuple((place, number_words(value, unit, value)) for place, value in zip(places, words, strict=True))
+    labels = tuple((place, _ratio_words(value, unit)) for place, value in zip(places, words, strict=True))
     return Axis(foot, foot + gaps / apart * size, labels, ratios=True)
 
 
 def _ratio(place: float) -> float:
     return float(10.0 ** math.floor(place) * (3 if place % 1 else 1))
+
+
+def _ratio_words(value: float, unit: str) -> str:
+    return latency_words(value) if unit == "ms" else number_words(value, unit, value)
+
+
+def latency_words(milliseconds: float) -> str:
+    """A round latency: "30ms", "10s"."""
+    return f"{milliseconds:g}ms" if milliseconds < 1000 else f"{milliseconds / 1000:g}s"
 
 
 def exact_words(value: float, unit: str) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from xml.sax.saxutils import escape
 
 from controlplane.formatting import plain_number
-from controlplane.telemetry.axes import Axis, axis, moment, round_ratios, times
+from controlplane.telemetry.axes import Axis, axis, latency_words, moment, round_ratios, times
 from controlplane.telemetry.charts import ChartSpec, HeatSpec, Series, Tone, bands, known
 from controlplane.telemetry.measures import CHARTS_OF, Measured
 from controlplane.text import clean
@@ -96,7 +96,7 @@ def _heat(spec: HeatSpec) -> list[str]:
     low, top = math.log(found.tops[0]), math.log(found.tops[-1])
     for value in round_ratios(found.tops[0], found.tops[-1], 6) if top > low else ():
         up = (math.log(value) - low) / (top - low) * (len(found.tops) - 1) + 1  # a top is its band's upper edge
-        shapes.append(_text(LEFT - 8, HEIGHT - BOTTOM - up * high + 4, f"{value:,g}ms"))
+        shapes.append(_text(LEFT - 8, HEIGHT - BOTTOM - up * high + 4, latency_words(value)))
     words = "; ".join(["the darker, the more of a step's requests; grey: no data", *spec.notes])
     return [*shapes, _text(LEFT, 46, words, anchor="start")]
 

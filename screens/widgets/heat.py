@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import groupby
 
 from controlplane.formatting import milliseconds
-from controlplane.telemetry.axes import clock_times, round_ratios, times
+from controlplane.telemetry.axes import clock_times, latency_words, round_ratios, times
 from controlplane.telemetry.charts import HeatSpec, Tone, bands
 from screens.widgets.plot import Run, fitted, nothing, place
 
@@ -55,7 +55,7 @@ def _names(tops: Sequence[float]) -> dict[int, str]:
     places = {bisect_left(tops, value): value for value in round_ratios(tops[0], tops[-1], max(2, len(tops) // 2))}
     if len(places) < 2:
         return {band: milliseconds(tops[band]) for band in range(len(tops) - 1, -1, -2)}
-    return {band: f"{value:g}ms" if value < 1000 else f"{value / 1000:g}s" for band, value in places.items()}
+    return {band: latency_words(value) for band, value in places.items()}
 
 
 def _shade(share: float | None, over: Tone, ascii_only: bool) -> Run:

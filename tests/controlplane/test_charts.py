@@ -168,7 +168,7 @@ def test_labels_are_round_and_as_many_as_there_is_room_for():
 
 def test_of_ratios_a_small_value_beside_a_large_one_stands_above_the_foot():
     found = upright([12.0, 1450.0], 15, unit="ms", ratios=True)
-    assert [words for _, words in found.labels] == ["10ms", "30ms", "100ms", "300ms", "1,000ms"]
+    assert [words for _, words in found.labels] == ["10ms", "30ms", "100ms", "300ms", "1s"]
     for low in (0.1, 0.5, 1.0, 3.0, 12.0, 40.0, 87.0, 100.0):
         for rows in (4, 8, 11, 15, 30):
             found = upright([low, 1450.0], rows, unit="ms", ratios=True)
