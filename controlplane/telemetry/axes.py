@@ -58,7 +58,7 @@ def _linear(low: float, top: float, gaps: int, unit: str) -> Axis:
         return Axis(low, top, tuple((value, number_words(value, unit, value)) for value in (low, top)))
     _, span, _, foot, step, apart = min(fits)
     values = [foot + n * step for n in range(gaps // apart + 1)]
-    return Axis(foot, foot + span, tuple((value, number_words(value, unit, step)) for value in values))
+    return Axis(foot, foot + span, tuple((value, _label(value, unit, step)) for value in values))
 
 
 def _round_up(number: float) -> float:
@@ -77,12 +77,12 @@ def _ratios(low: float, top: float, gaps: int, unit: str) -> Axis:
             break
     if foot + gaps / max(1, apart) * size < top:  # two rows: one label for each end
         foot = min(low, top - 1)
-        ends = [(place, _ratio_words(10.0**place, unit)) for place in (foot, top)]
+        ends = [(place, _label(10.0**place, unit, 10.0**place)) for place in (foot, top)]
         return Axis(foot, top, tuple(ends), ratios=True)
     apart = max(1, apart)
     places = [foot + n * size for n in range(gaps // apart + 1)]
     words = [_ratio(place) for place in places]
-    labels = tuple((place, _ratio_words(value, unit)) for place, value in zip(places, words, strict=True))
+    labels = tuple((place, _label(value, unit, value)) for place, value in zip(places, words, strict=True))
     return Axis(foot, foot + gaps / apart * size, labels, ratios=True)
 
 
@@ -90,8 +90,8 @@ def _ratio(place: float) -> float:
     return float(10.0 ** math.floor(place) * (3 if place % 1 else 1))
 
 
-def _ratio_words(value: float, unit: str) -> str:
-    return latency_words(value) if unit == "ms" else number_words(value, unit, value)
+def _label(value: float, unit: str, step: float) -> str:
+    return latency_words(value) if unit == "ms" else number_words(value, unit, step)
 
 
 def latency_words(milliseconds: float) -> str:
