@@ -6,11 +6,14 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from app.cli.output import tell
 from controlplane.errors import Refusal
-from controlplane.operations import Risk
 from controlplane.text import clean
+
+if TYPE_CHECKING:
+    from controlplane.operations import Risk
 
 
 def can_ask() -> bool:
@@ -26,6 +29,8 @@ def confirmed(what: str, risk: Risk, name: str, environment: str = "") -> None:
             "Add --yes to run it, or --dry-run to see what it would change.",
             why=[f"risk: {risk.value}", *([f"environment: {environment}"] if environment else [])],
         )
+    from controlplane.operations import Risk  # loads all that operations need; most questions are not about a risk
+
     if risk is Risk.TWO_PERSON:
         agreed = line("It needs a second person. Ask for the approval? [y/N] ").lower() in ("y", "yes")
     elif risk is Risk.TYPED:

@@ -1,22 +1,19 @@
-"""Commands that read keys: lists, one key, rotations under way, stale keys, and whose key a pasted secret is."""
+"""Commands that read keys: what `show` says of one, and whose key a pasted secret is."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from app.cli import asking
 from app.cli.asked import READING, Reading, opened
-from app.cli.lists import PAGE, PageOptions, Told, Words, field_lines, list_page
-from app.cli.output import document, say, tell
-from app.cli.parameters import Parameter
+from app.cli.lists import Told, field_lines
+from app.cli.output import document, say
 from controlplane.errors import Usage
-from controlplane.formatting import count, parse_duration, show
-from controlplane.keys import model
-from controlplane.keys.list import STALE
-from controlplane.keys.model import KeyDirectory
+from controlplane.formatting import count, show
+from controlplane.keys.model import Key, KeyDirectory
 from controlplane.keys.verify import MAX_PASTED_CHARACTERS, verify, words
 from controlplane.plans.currencies import money
 from controlplane.subscriptions.model import SubscriptionDirectory
@@ -28,33 +25,7 @@ if TYPE_CHECKING:
 USES = timedelta(days=30)
 
 
-async def stale(
-    *words: Words,
-    max_age: Annotated[str, Parameter(help="Older keys are stale.")] = "30d",
-    warn: Annotated[str, Parameter(help="Older keys get a warning; at most --max-age.")] = "21d",
-    window: Annotated[str, Parameter(help="A tenant should rotate a key this often.")] = "30d",
-    shown: PageOptions = PAGE,
-    asked: Reading = READING,
-) -> None:
-    """List live keys that are too old, or whose tenant rotated none in the window; counts are of all live keys."""
-    spans = [timedelta(seconds=parse_duration(text)) for text in (max_age, warn, window)]
-    policy = model.StalePolicy(*spans)
-    async with opened(asked) as context:
-        found = await context.home.of(KeyDirectory).stale(policy).counts()
-    if not asked.json:
-        tell(stale_words(found))
-    declared = dataclasses.replace(STALE, of=lambda plane: plane.of(KeyDirectory).stale(policy))
-    await list_page(declared, words, shown, asked, dataclasses.asdict(found))
-
-
-def stale_words(found: model.StaleCounts) -> str:
-    return (
-        f"{found.keys:,} live keys: {found.stale:,} stale, {found.warn:,} nearly; "
-        f"{found.tenants_unrotated:,} of {found.tenants:,} tenants rotated none in the window"
-    )
-
-
-async def show_key(plane: ControlPlane, key: model.Key) -> Told:
+async def show_key(plane: ControlPlane, key: Key) -> Told:
     """Show a key: every field, the rotations that it is part of, and who called with it in the last 30 days."""
     directory = plane.of(KeyDirectory)
     chain, leaks = await directory.chain(key.id), await directory.leaks(key.id)

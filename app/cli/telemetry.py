@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from app.cli.asked import READING, Reading, opened
 from app.cli.output import Column, document, listed, table, tell, write
@@ -18,9 +18,11 @@ from controlplane.formatting import count, milliseconds, parse_duration, parse_t
 from controlplane.telemetry.model import ManySeries, Point, RequestTelemetry, Scope, Series, Source
 from controlplane.telemetry.ports import Rollups
 from controlplane.telemetry.reading import series_as_kept, series_of
-from controlplane.telemetry.retention import Rolled
 from controlplane.telemetry.tops import MIN_REQUESTS_RANKED, By, Measure, TopRow
 from controlplane.text import UNKNOWN, clean
+
+if TYPE_CHECKING:
+    from controlplane.telemetry.retention import Rolled
 
 ROUND_STEPS = (1, 5, 15, 60, 300, 900, 3600, 6 * 3600, 86_400)
 """The steps, in seconds, to choose from when none is asked for."""

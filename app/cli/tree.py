@@ -16,7 +16,7 @@ from controlplane import nouns
 from controlplane.errors import Usage
 from controlplane.nouns import Noun, load, noun_named
 
-OF_LISTS = {"keys stale": "app.cli.keys:stale"}
+OF_LISTS = {"keys stale": "app.cli.stale:stale"}
 """Lists that take more than a filter."""
 
 SINGLE: dict[str, str] = {

@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from controlplane.audit.model import AuditDirectory
 from controlplane.errors import Refusal, Usage
-from controlplane.filters.grammar import Term
-from controlplane.listing import Query
-from controlplane.operations import Request
 
 if TYPE_CHECKING:
     from app.contexts import Context
     from controlplane.contexts import ContextWrite
+    from controlplane.operations import Request
 
 OPENS = "contexts.write"
 
@@ -48,6 +45,10 @@ def _check_opening(context: Context, request: ContextWrite) -> None:
 
 async def _open_until(context: Context) -> datetime:
     """Until when this login last opened the context for writing; a time long ago when it never did."""
+    from controlplane.audit.model import AuditDirectory
+    from controlplane.filters.grammar import Term
+    from controlplane.listing import Query
+
     actor = context.home.actor.name
     wanted = {"operation": OPENS, "actor": actor, "thing": context.name}
     query = Query(tuple(Term("is", (value,), name) for name, value in wanted.items()), descending=True)

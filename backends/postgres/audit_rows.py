@@ -13,24 +13,21 @@ from controlplane.audit.model import AuditRow
 
 COLUMNS = tuple(f.name for f in dataclasses.fields(AuditRow) if f.name != "personal")
 _NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS)
+_ROWS = sql.SQL("SELECT {}, (SELECT wf.sees_personal()) AS personal FROM wf.audit_list WHERE {} ORDER BY seq")
 
 
-async def change_rows(
-    connection: psycopg.AsyncConnection[TupleRow], change_id: int, *, personal: bool
-) -> tuple[AuditRow, ...]:
+async def change_rows(connection: psycopg.AsyncConnection[TupleRow], change_id: int) -> tuple[AuditRow, ...]:
     """The rows that one change wrote, in order."""
-    return await rows_where(connection, "change_id = %s", change_id, personal=personal)
+    return await rows_where(connection, "change_id = %s", change_id)
 
 
-async def rows_where(
-    connection: psycopg.AsyncConnection[TupleRow], condition: str, value: int, *, personal: bool
-) -> tuple[AuditRow, ...]:
+async def rows_where(connection: psycopg.AsyncConnection[TupleRow], condition: str, value: int) -> tuple[AuditRow, ...]:
     """With personal fields where the login may see them."""
     async with connection.cursor(row_factory=dict_row) as cursor:
-        statement = sql.SQL("SELECT {} FROM wf.audit_list WHERE {} ORDER BY seq").format(_NAMES, sql.SQL(condition))
-        rows = await (await cursor.execute(statement, [value])).fetchall()
+        rows = await (await cursor.execute(_ROWS.format(_NAMES, sql.SQL(condition)), [value])).fetchall()
+        personal = [row.pop("personal") for row in rows]
         secret: list[dict[str, Any]] = []
-        if personal and rows:
+        if any(personal):
             await cursor.execute(
                 "SELECT seq, field, before, after FROM wf.audit_personal WHERE seq BETWEEN %s AND %s",
                 [rows[0]["seq"], rows[-1]["seq"]],

@@ -11,7 +11,6 @@ from psycopg.rows import TupleRow
 
 from backends.postgres.audit_rows import change_rows
 from backends.postgres.paging import as_json
-from backends.postgres.statements import scalar
 from backends.postgres.stores import implementing, writers
 from controlplane.audit.model import AuditRow
 
@@ -52,8 +51,7 @@ class OpenChange:
         await self.connection.execute("SELECT wf.note_command(%s, %s, %s)", [command, noun, key])
 
     async def rows(self) -> tuple[AuditRow, ...]:
-        personal = bool(await scalar(self.connection, "SELECT wf.sees_personal()"))
-        return await change_rows(self.connection, self.id, personal=personal)
+        return await change_rows(self.connection, self.id)
 
     async def finish(self, result: dict[str, Any]) -> None:
         await self.connection.execute("SELECT wf.finish_change(%s)", [as_json(result)])

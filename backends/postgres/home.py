@@ -345,7 +345,7 @@ class Home:
                 return None
             from backends.postgres.audit_rows import change_rows
 
-            rows = await change_rows(connection, row[0], personal=self._actor.role in ("operator", "admin"))
+            rows = await change_rows(connection, row[0])
             return Recorded(row[1], row[2], row[3], rows)
 
     async def _wait_for(self, request_id: str) -> None:

@@ -10,14 +10,15 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from controlplane.errors import Conflict, HomeUnreachable, Refusal
-from controlplane.jobs.model import Claimed, JobQueue
 from controlplane.runs.rules import Clock, RealClock
 from controlplane.text import clean
+
+if TYPE_CHECKING:
+    from controlplane.jobs.model import Claimed, JobQueue
 
 AT_ONCE = 200
 """The most jobs that one worker holds."""
@@ -34,8 +35,7 @@ UNKNOWN_SECONDS = 300.0
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A kind of job. `run` does one: it either settles the job itself (True) or leaves that to the worker (False).
 
     `every`: how often it is queued by itself. `seconds`: how long one may take. A job is done at least once; exactly

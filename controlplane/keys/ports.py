@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from controlplane.audit.model import Record
 from controlplane.changes import Store
 from controlplane.keys.model import Key
+
+if TYPE_CHECKING:
+    from controlplane.audit.model import Record
 
 
 class KeyStore(Store[Key], Protocol):

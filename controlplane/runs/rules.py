@@ -6,10 +6,12 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from controlplane.runs.model import Run, RunState
 from controlplane.runs.refusals import RUN_HELD, RUN_NOT_HELD, RUN_OVER, RUN_TRANSITION
+
+if TYPE_CHECKING:
+    from controlplane.runs.model import Run, RunState
 
 CANARY = (1, 10)
 """The first items are a trial for all: one, then ten more, judged before the run goes on."""

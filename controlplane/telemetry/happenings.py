@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from controlplane.audit.model import AuditRow
-from controlplane.telemetry.charts import Tone
+if TYPE_CHECKING:
+    from controlplane.audit.model import AuditRow
+    from controlplane.telemetry.charts import Tone
 
 BAD = ("suspend", "revoke", "purge", "erase", "expire", "cancel", "leak")
 CHANGED = "▲"

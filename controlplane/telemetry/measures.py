@@ -9,15 +9,15 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from controlplane.formatting import count, milliseconds, percent, rate
-from controlplane.listing import Count
 from controlplane.telemetry import charts
 from controlplane.telemetry.charts import ChartSpec, HeatSpec, Mark, Threshold, Tone
 from controlplane.telemetry.chartviews import DAY, View
-from controlplane.telemetry.happenings import Happening
 from controlplane.telemetry.model import MIN_REQUESTS_FOR_P99, Point, Scope, Series, add, counted_by
 from controlplane.telemetry.onset import last_shift
 
 if TYPE_CHECKING:
+    from controlplane.listing import Count
+    from controlplane.telemetry.happenings import Happening
     from controlplane.telemetry.saturation import Filled, Saturation
 
 MIN_AXIS_SHARE = 0.25

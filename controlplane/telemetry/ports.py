@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from controlplane.audit.model import Record
-from controlplane.telemetry.retention import Data, Partition, Rolled, RollupStatus, Verification
+if TYPE_CHECKING:
+    from controlplane.audit.model import Record
+    from controlplane.telemetry.retention import Data, Partition, Rolled, RollupStatus, Verification
 
 
 class Rollups(Protocol):
