@@ -47,6 +47,20 @@ async def test_an_empty_home_says_of_nothing_that_it_is_well(database: Database)
     assert tones["workers"] == "bad"
 
 
+async def test_a_home_is_empty_until_it_has_a_tenant_or_a_request(database: Database) -> None:
+    home = Home(database.login("viewer"))
+    await home.open()
+    glance = home.of(OverviewSource)
+    with psycopg.connect(database.owner, autocommit=True) as owner:
+        assert await glance.empty()
+        owner.execute("UPDATE wf.tenant_activity SET until = now()")
+        assert not await glance.empty()
+        owner.execute("UPDATE wf.tenant_activity SET until = NULL")
+        owner.execute("INSERT INTO wf.tenants (id, name) VALUES ('acme', 'Acme')")
+        assert not await glance.empty()
+    await home.close()
+
+
 async def test_every_part_says_what_there_is(connection: psycopg.Connection, glance: Overview) -> None:
     traffic = await glance.traffic()
     assert traffic.until is not None and datetime.now(UTC) - traffic.until < timedelta(minutes=4)

@@ -19,6 +19,7 @@ from controlplane.overview.model import (
     Figures,
     GatesDue,
     KeysDue,
+    OverviewSource,
     PlansDue,
     QuotaNear,
     Region,
@@ -33,10 +34,13 @@ NIGHT = (310, 280, 240, 210, 190, 180, 200, 260, 420, 640, 810, 905, 980, 1010, 
 
 
 class FrozenGlance:
-    """A fleet in the middle of a bad hour."""
+    """A fleet in the middle of a bad hour, unless the home is empty."""
 
-    def __init__(self, now: Any) -> None:
-        self.now = now
+    def __init__(self, now: Any, home: OverviewSource) -> None:
+        self.now, self.home = now, home
+
+    async def empty(self) -> bool:
+        return await self.home.empty()
 
     async def alerts(self) -> OpenAlerts:
         return OpenAlerts(3, 1, 2, 1, self.now - timedelta(seconds=20))

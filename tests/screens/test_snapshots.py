@@ -165,7 +165,7 @@ def frozen(
             return dataclasses.replace(found, as_of=NOW, usage=usage)
 
         home.of(SubscriptionDirectory).standing = stood  # type: ignore[method-assign]
-        home.readers[Overview] = FrozenGlance(NOW)
+        home.readers[Overview] = FrozenGlance(NOW, Overview(home))
         name = "acme-prod" if read_only else "acme-stage"
         return Context(home, name, environment, read_only, "the test", embedded=False)
 
