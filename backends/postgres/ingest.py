@@ -235,7 +235,7 @@ class IngestRun(ImportRun):
     def __init__(self, ledger: PatientLedger, job: LogImport, stream: Stream, show: ShowProgress) -> None:
         super().__init__(ledger.connection, job, stream, show, ledger.stop)
         self.ledger, self.stream = ledger, stream
-        stream.when_idle = self._end_storing  # while more waits to be read, reading and storing overlap
+        stream.when_idle = self._end_storing  # while more comes, the next chunk is parsed as the server stores this one
         self.finished, self.finishes = time.monotonic(), 0
 
     def _store_rest(self, running: bytes) -> None:

@@ -13,6 +13,8 @@ from backends.postgres.logfile import BLOCK, CHUNK, LogFile
 
 FLUSH_SECONDS = 0.75
 """What was read is stored after this time, however little it is; twice this and a commit take less than two seconds."""
+IDLE_SECONDS = 0.02
+"""A pause this long is not just a writer that has not refilled its pipe yet."""
 LOOK_SECONDS = 0.5
 """How often a silent stream checks whether it was stopped."""
 
@@ -24,7 +26,7 @@ class Stream(LogFile):
         super().__init__(BytesIO(), BytesIO(), 0)
         self.descriptor, self.stop = descriptor, threading.Event()
         self.read = 0
-        self.when_idle: Callable[[], None] = lambda: None  # called when nothing waits to be read
+        self.when_idle: Callable[[], None] = lambda: None  # called when the writer pauses
 
     @property
     def bytes_done(self) -> int:
@@ -54,7 +56,7 @@ class Stream(LogFile):
             left = LOOK_SECONDS if due is None else due - self.now()
             if left <= 0:
                 break
-            if not self._read(0):
+            if not self._read(min(left, IDLE_SECONDS)):
                 self.when_idle()
                 self._read(min(left, LOOK_SECONDS))
         if self.ended and len(self.buffer) <= CHUNK:

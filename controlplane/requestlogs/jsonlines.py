@@ -7,6 +7,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import from_json
+
 from controlplane.keys import secret
 from controlplane.requestlogs.model import BOM, MAX_TEXTS, TENANT_ID, RequestRow, Skip, checked
 from controlplane.requestlogs.routes import Routes
@@ -20,18 +22,11 @@ def json_lines() -> Callable[[str], RequestRow | Skip]:
 
     Most lines repeat the names of earlier lines, so names are checked once and remembered, as routes are.
     """
-    routes, decode, make = Routes(), json.JSONDecoder().raw_decode, tuple.__new__
+    routes, make = Routes(), tuple.__new__
     known: dict[tuple[Any, ...], Names] = {}
 
     def read(line: str) -> RequestRow | Skip:
-        try:
-            value, end = decode(line)
-            if end != len(line) and line[end:].strip(" \t\r\n"):
-                return Skip.UNREADABLE
-        except ValueError:
-            value = _spaced(line)
-        except RecursionError:
-            return Skip.UNREADABLE
+        value = json_value(line)
         if value.__class__ is not dict:
             return value if isinstance(value, Skip) else Skip.UNREADABLE
         get = value.get
@@ -88,9 +83,16 @@ def json_lines() -> Callable[[str], RequestRow | Skip]:
 _NUMBERS = (float, int, type(None))
 
 
-def _spaced(line: str) -> Any:
-    """The value of a line that begins with a BOM or spaces, or why there is none."""
-    line = line.lstrip(BOM)
+def json_value(line: str) -> Any:
+    """The value of a line, which may begin with a BOM, or why there is none.
+
+    Pydantic's decoder is twice as fast as Python's, but refuses NaN, deep nesting and half a surrogate pair; what it
+    refuses, Python's decides.
+    """
+    try:
+        return from_json(line, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:
+        line = line.lstrip(BOM)
     if not line.strip():
         return Skip.BLANK
     try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from controlplane.requestlogs.combined import METHOD, STAMP, asked_for, combined_instant
-from controlplane.requestlogs.jsonlines import json_instant, shown_of_key, stores
+from controlplane.requestlogs.jsonlines import json_instant, json_value, shown_of_key, stores
 from controlplane.requestlogs.mappings import UNITS, Fields, LogMapping, TenantSource, look_for, look_for_header
 from controlplane.requestlogs.model import BOM, MAX_TEXTS, TENANT_ID, RequestRow, Skip, checked
 from controlplane.requestlogs.routes import Routes, origin_of
@@ -90,14 +89,8 @@ _LOOKED_FOR = (
 
 
 def json_fields(line: str) -> dict[str, Any] | Skip:
-    line = line.lstrip(BOM)
-    if not line.strip():
-        return Skip.BLANK
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError):
-        return Skip.UNREADABLE
-    return fields if isinstance(fields, dict) else Skip.UNREADABLE
+    fields = json_value(line)
+    return fields if isinstance(fields, dict | Skip) else Skip.UNREADABLE
 
 
 _ALB_TYPES = frozenset({"http", "https", "h2", "grpc", "grpcs", "ws", "wss"})

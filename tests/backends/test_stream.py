@@ -184,3 +184,13 @@ def test_a_stream_that_begins_as_a_known_one_and_goes_on_otherwise_is_stored(
     assert Fed(database, Paced(at_once(0, 3000)), 4).report.rows == 0
     last = lines(1, 2)[:-1].replace(b"200", b"404")
     assert Fed(database, Paced([(0.0, lines(0, 1) + last)]), 5).report.rows == 2, "a whole line without its end"
+
+
+@pytest.mark.parametrize(("a_second", "pauses"), [(1000, False), (100, False), (10, True)])
+def test_a_writer_that_refills_its_pipe_does_not_pause(a_second: float, pauses: bool) -> None:
+    """Else what was read is stored before more is read, and storing and parsing never overlap."""
+    stream, idle = Paced(paced(0, 200, a_second)), []
+    stream.when_idle = lambda: idle.append(stream.now())
+    while size := stream.next_cut():
+        stream.take(size)
+    assert (len(idle) > 1) == pauses, "its end is a pause"

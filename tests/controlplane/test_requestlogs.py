@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.keys import secret
+from controlplane.requestlogs import jsonlines
 from controlplane.requestlogs.mappings import SHIPPED
 from controlplane.requestlogs.model import Format, ImportReport, RequestRow, Skip
 from controlplane.requestlogs.parsing import guarded, is_whole, parse, parser, reader
@@ -247,6 +248,30 @@ def test_jsonl_lines_that_are_not_stored(changes: dict[str, object], reason: Ski
 @pytest.mark.parametrize("line", ["[]", "{", "null", "[" * 20_000, '{"a":' * 10_000, "1" * 5000, "NaN"])
 def test_json_that_is_no_request(line: str) -> None:
     assert parse(Format.JSONL, line) is Skip.UNREADABLE
+
+
+odd = st.sampled_from(
+    [
+        *("NaN", "-Infinity", "1e400", "-0", "0.30000000000000004", "01", "1.", "9" * 30, "9" * 4301, "", "tru"),
+        *('"\\ud800"', '"\\ud83d\\ude00"', '"\t"', "\u2028", "[" * 300 + "]" * 300, "[" * 2000),
+        *("1,", '1, "status": 404', "1} ", "1}x"),
+    ]
+)
+
+
+@given(
+    st.sampled_from([*JSON, "latency_ms", "bytes", "colour"]), odd | st.floats().map(repr) | st.text().map(json.dumps)
+)
+def test_a_line_says_what_pythons_decoder_reads_in_it(name: str, value: str) -> None:
+    line = json.dumps(JSON | {name: "@"}).replace('"@"', value)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(jsonlines, "from_json", refuse)
+        expected = parse(Format.JSONL, line)
+    assert parse(Format.JSONL, line) == expected
 
 
 lines = st.binary(max_size=200) | st.builds(
