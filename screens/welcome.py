@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from controlplane.changes import ControlPlane
 from controlplane.errors import Refusal
 from controlplane.listing import Query
 from controlplane.lists import Line
 from controlplane.nouns import FIRST
-from controlplane.overview.model import OverviewSource
-from controlplane.tenants.model import TenantDirectory
 from screens.area import AreaScreen
 from screens.desk import Done
 from screens.widgets.bars import TitleLine
 from screens.widgets.lines import Lines
+
+if TYPE_CHECKING:
+    from controlplane.changes import ControlPlane
 
 BORN_WITH = "default"
 """The tenant that every home has from its first migration on."""
@@ -26,6 +26,8 @@ NEEDS_WORKER = "   No worker runs: start one with watchfloor worker. Until then 
 
 async def is_empty(plane: ControlPlane) -> bool:
     """Whether the home has no tenant but `default`, and no request of that one. Raises Refusal."""
+    from controlplane.tenants.model import TenantDirectory
+
     page = await plane.of(TenantDirectory).page(Query(), limit=2)
     return all(row.id == BORN_WITH and row.until is None for row in page.rows)
 
@@ -58,7 +60,7 @@ class WelcomeScreen(AreaScreen):
 
     def _lines(self) -> list[Line]:
         session = self.session
-        who = f"You are {session.plane.actor.name}, {session.role}." if session.plane else ""
+        who = f"You are {session.plane.actor.name}, {session.role}. " if session.plane else ""
         return [
             "",
             (f"   {session.context} is empty. Begin with one of these:", "title"),
@@ -68,7 +70,7 @@ class WelcomeScreen(AreaScreen):
             "   c   connect to a PostgreSQL      :connect",
             "   l   load the demonstration       :demonstration",
             "",
-            (f"   {who} ? explains the keys, : takes commands, :q leaves.", "muted"),
+            (f"   {who}? explains the keys, : takes commands, :q leaves.", "muted"),
             *((("", (NEEDS_WORKER, "warn"))) if self.needs_worker else ()),
         ]
 
@@ -92,6 +94,8 @@ class WelcomeScreen(AreaScreen):
         plane = self.session.plane
         if plane is None or not self.is_mounted:
             return
+        from controlplane.overview.model import OverviewSource
+
         try:
             empty = await is_empty(plane)
             due = await plane.of(OverviewSource).work()

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from app.contexts import Context
 
 SECONDS_TO_END = 30.0
+ENDS = "The demonstration ends with this console."
 
 
 class Stage:
@@ -59,7 +61,7 @@ class Stage:
         if not self._working:
             await asyncio.to_thread(self._until, "working", report)
             self._working = True
-        return await visitor(self._home)(report)
+        return replace(await visitor(self._home)(report), ends=ENDS)
 
     def _until(self, word: str, report: Callable[[str], None]) -> Any:
         """What it says under that word. Raises Refusal."""
