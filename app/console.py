@@ -18,6 +18,7 @@ from textual.binding import Binding, BindingType
 import themes
 from app.accompanying import Accompanying
 from app.driving import Driving
+from app.homes import to_be_made
 from app.keymaps import keymap_of
 from app.links import read as read_link
 from app.navigating import Navigating
@@ -98,6 +99,8 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
 
     def on_mount(self) -> None:
         super().on_mount()
+        # A home that is to be made is empty. Its welcome is painted first: another screen would take the keys.
+        self.session.vacant = not self.link and self.choice is not None and to_be_made(self.choice)
         self.go(self._first())
         # The database's library takes longer to load than the screen to paint: the screen goes first.
         self.call_after_refresh(self.connect_context)
@@ -118,8 +121,6 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
 
         await self._show_ahead()
         log_warnings()  # of the database's library: they would stand on the person's own screen at the end
-        if not self.link:
-            await greeting.expect(self)
         attempt = 0
         while True:
             try:

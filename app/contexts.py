@@ -54,7 +54,9 @@ MENDED_BY_STARTING = frozenset(
 
 
 class Context(NamedTuple):
-    """One control plane, opened. `source` says in words why this one; `environment` is the word in the header."""
+    """One control plane, opened. `source` says in words why this one; `environment` is the word in the header; `ends`
+    says that all of it ends with this console, where that is so.
+    """
 
     home: Home
     name: str
@@ -63,6 +65,7 @@ class Context(NamedTuple):
     source: str
     embedded: bool
     prometheus: PrometheusSeries | None = None
+    ends: str = ""
 
     @property
     def production(self) -> bool:

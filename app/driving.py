@@ -18,6 +18,7 @@ from screens.session import Session
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
+    from app.contexts import Context
     from app.settings import Settings
     from controlplane.audit.model import Record
     from controlplane.changes import ControlPlane
@@ -37,6 +38,7 @@ class Driving(App[None]):
 
     session: Session
     settings: Settings
+    context: Context | None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -196,7 +198,9 @@ class Driving(App[None]):
             self.exit()
             return
         stays = "It is kept. Continue a run in :runs, or with watchfloor runs resume." if self.driven else ""
-        question = Question("leave", "", [*ends, *self._going_on_words()] or [NOTHING_ENDS], stays, "", Risk.CONFIRM)
+        all_ends = self.context.ends if self.context is not None else ""
+        words = [all_ends] if all_ends else [*ends, *self._going_on_words()] or [NOTHING_ENDS]
+        question = Question("leave", "", words, stays, "", Risk.CONFIRM)
         self.push_screen(Confirm(self.session, question), lambda agreed: self.exit() if agreed else None)
 
     def exit(self, result: None = None, return_code: int = 0, message: Any = None) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.environment import hide_libpq
-from app.homes import HomeChoice
-from backends.embedded.server import Credentials, EmbeddedHome, default_folder
+from app.homes import HomeChoice, default_folder
+from backends.embedded.server import Credentials, EmbeddedHome
 from controlplane.errors import HomeUnreachable, Usage
 from controlplane.urls import shown_url
 

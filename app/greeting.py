@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
+
+from textual.widgets import Input
 
 from controlplane.errors import Refusal
 from controlplane.nouns import FIRST
 
 if TYPE_CHECKING:
     from app.console import Watchfloor
-    from app.homes import HomeChoice
 
-
-async def expect(app: Watchfloor) -> None:
-    """An embedded home that is about to be made is empty: say how to begin while it is made."""
-    if app.choice is not None and await asyncio.to_thread(_to_be_made, app.choice):
-        app.session.vacant = True
-        greet(app)
+TYPING_SECONDS = 0.5
 
 
 async def look(app: Watchfloor) -> None:
@@ -33,11 +29,9 @@ async def look(app: Watchfloor) -> None:
 
 def greet(app: Watchfloor) -> None:
     area = app.area
-    if app.session.vacant and area is not None and area.noun == FIRST and len(app.screen_stack) == 2:
+    if not app.session.vacant or area is None or area.noun != FIRST:
+        return
+    if isinstance(app.focused, Input):  # another screen would take what is being typed
+        app.set_timer(TYPING_SECONDS, partial(greet, app))
+    elif len(app.screen_stack) == 2:
         app.go(FIRST)
-
-
-def _to_be_made(choice: HomeChoice) -> bool:
-    from app.embedded import folder_of
-
-    return choice.kind == "folder" and not (folder_of(choice) / "data").exists()

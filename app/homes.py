@@ -38,6 +38,21 @@ class HomeChoice(NamedTuple):
     source: str
 
 
+def default_folder() -> Path:
+    """Of the embedded home that all programs of this user share."""
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/var/lib/watchfloor/home")
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("watchfloor")) / "home"
+
+
+def to_be_made(choice: HomeChoice) -> bool:
+    """Whether it is an embedded home that is not there yet."""
+    folder = Path(choice.value) if choice.value else default_folder()
+    return choice.kind == "folder" and not (folder / "data").exists()
+
+
 def resolve_home(option: str | None, env: Mapping[str, str], settings: Settings) -> HomeChoice:
     """`--home`, else WATCHFLOOR_HOME, else the settings, else the embedded home. Raises Usage `home_invalid`."""
     here = Path.cwd()

@@ -1,4 +1,4 @@
-"""From `watchfloor demo` to the overview with its figures, in a pty: the first start and those from the copy."""
+"""From `watchfloor demo` to the overview with its figures, in a pty: the first start, and later ones."""
 
 from __future__ import annotations
 

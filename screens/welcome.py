@@ -10,7 +10,6 @@ from textual.widget import Widget
 from controlplane.errors import Refusal
 from controlplane.lists import Line
 from controlplane.nouns import FIRST
-from controlplane.overview.model import OverviewSource
 from screens.area import AreaScreen
 from screens.desk import Done
 from screens.widgets.bars import TitleLine
@@ -47,7 +46,7 @@ class WelcomeScreen(AreaScreen):
 
     def _lines(self) -> list[Line]:
         session = self.session
-        who = f"You are {session.plane.actor.name}, {session.role}." if session.plane else ""
+        who = f"You are {session.plane.actor.name}, {session.role}. " if session.plane else ""
         return [
             "",
             (f"   {session.context} is empty. Begin with one of these:", "title"),
@@ -57,7 +56,7 @@ class WelcomeScreen(AreaScreen):
             "   c   connect to a PostgreSQL      :connect",
             "   l   load the demonstration       :demonstration",
             "",
-            (f"   {who} ? explains the keys, : takes commands, :q leaves.", "muted"),
+            (f"   {who}? explains the keys, : takes commands, :q leaves.", "muted"),
             *((("", (NEEDS_WORKER, "warn"))) if self.needs_worker else ()),
         ]
 
@@ -81,6 +80,8 @@ class WelcomeScreen(AreaScreen):
         plane = self.session.plane
         if plane is None or not self.is_mounted:
             return
+        from controlplane.overview.model import OverviewSource
+
         try:
             glance = plane.of(OverviewSource)
             empty, due = await glance.empty(), await glance.work()

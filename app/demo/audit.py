@@ -25,12 +25,12 @@ from controlplane.registry import named
 TICKETS = (
     "asked for by the owner, ticket SUP-{}",
     "contract amendment, CRM note {}",
-    "found while looking into INC-{}",
+    "found while looking into SUP-{}",
     "agreed with the account manager, mail of ticket SUP-{}",
 )
 SUSPENDING = (
     "unpaid for 45 days, reminder {} unanswered",
-    "requests from a leaked key, INC-{}",
+    "requests from a leaked key, SUP-{}",
     "load test without notice, SUP-{}",
 )
 SHIFT = timedelta(hours=6)
@@ -41,7 +41,7 @@ ROTATING = (
     "asked for by the owner, ticket SUP-{}",
     "stale for weeks, mail of ticket SUP-{}",
 )
-DISABLING = ("the owner is not sure who has it, SUP-{}", "calls from an unknown network, INC-{}")
+DISABLING = ("the owner is not sure who has it, SUP-{}", "calls from an unknown network, SUP-{}")
 
 Step = tuple[str, str, dict[str, Any], str]
 """Who, the operation, its request, the reason."""
@@ -69,7 +69,7 @@ def steps(estate: Estate) -> list[Step]:
         ("ana", "tenants.rename", {"id": firms[9].id, "name": f"{firms[9].name} Group"}, "merger, CRM note 812")
     )
     found.append(("chi", "tenants.protect", {"id": firms[10].id}, "reference customer"))
-    found.append(("ana", "tenants.reveal", {"id": firms[11].id}, "calling the owner about INC-41"))
+    found.append(("ana", "tenants.reveal", {"id": firms[11].id}, "calling the owner about SUP-4398"))
     found.append(("ana", "projects.create", {"tenant_id": firms[12].id, "id": "pilot", "name": "Pilot"}, ""))
     found.append(("ben", "projects.archive", {"tenant_id": firms[13].id, "id": firms[13].projects[0].id}, "replaced"))
     for firm, days in zip(firms[14:], (30, 7), strict=True):
@@ -84,7 +84,7 @@ def _key_steps(estate: Estate, rng: random.Random, taken: set[str]) -> list[Step
     good = [k for k in keys.make(estate) if k.tenant_id in theirs and k.is_good(estate.now) and not k.grace_until]
     leaked, old, unsure = rng.sample([key for key in good if key.env == "live" and key.expires_at is None], 3)
     return [
-        ("ben", "keys.leak", {"id": leaked.id}, "found in a public repository, INC-41"),
+        ("ben", "keys.leak", {"id": leaked.id}, "found in a public repository, SUP-4431"),
         ("ana", "keys.rotate", {"id": old.id, "grace": "24h"}, reason(rng, ROTATING)),
         ("ben", "keys.disable", {"id": unsure.id}, reason(rng, DISABLING)),
     ]

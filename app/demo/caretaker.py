@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ from app.demo import folders, prepared
 from app.embedded import bring_back, embedded_at
 from controlplane.errors import Refusal
 
+FIRST_SECONDS = 1.0
+"""The console reads its first screen meanwhile: it has the processor for itself."""
 SWITCH_SECONDS = 0.001
 """So soon an answer of the server is taken while another thread computes."""
 
@@ -103,6 +106,7 @@ def perform(seed: int, folder: Path, *, careless: bool) -> None:
     tell(ready=str(folder))
     present.await_worker(shown.site)
     tell(working=True)
+    time.sleep(FIRST_SECONDS)
     from app.demo import traffic
 
     asyncio.run(_until_told(traffic.run(shown.estate, shown.site, lambda: bring_back(shown.home), shown.until)))

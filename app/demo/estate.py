@@ -20,7 +20,7 @@ LATELY = timedelta(minutes=45)
 ONSET = timedelta(minutes=40)
 """So long before it is shown the errors of one tenant begin."""
 OUTAGE_SECONDS = 64 * 60.0
-REQUESTS_PER_SECOND = 16.0
+REQUESTS_PER_SECOND = 12.0
 """Of all tenants together, on average: few enough to store and roll up the last hour in a second."""
 
 REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "ap-southeast-1")
@@ -154,7 +154,7 @@ def make(seed: int, now: datetime) -> Estate:
     )
     noisy, failing = rng.sample([firm.id for firm in firms if firm.plan == "pro"], 2)
     # Many calls, so that a chart of one hour has a shape.
-    firms = tuple(replace(firm, rate=4 * firm.rate) if firm.id == failing else firm for firm in firms)
+    firms = tuple(replace(firm, rate=6 * firm.rate) if firm.id == failing else firm for firm in firms)
     deployed = (now - timedelta(hours=50)).replace(minute=11, second=20).timestamp()
     region = next(firm.region for firm in firms if firm.id == failing)
     outage = Outage(region, deployed, deployed + OUTAGE_SECONDS)

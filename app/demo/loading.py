@@ -86,11 +86,12 @@ def _load(estate: Estate, site: Site, history: Callable[[], Iterable[Batch]], *,
     with ThreadPoolExecutor(1) as beside:
         stored = beside.submit(hours.seed, estate, site, history)
         site.past.at(estate.now - 28 * DAY)
-        routes.seed(estate, site)
+        for seed in (routes.seed, webhooks.seed):
+            seed(estate, site)
         month.seed(estate, site)
         incidents.seed(estate, site)
         audit.seed(estate, site)
-        for seed in (on_call.seed, webhooks.seed, letters.seed, gates.seed, approvals.seed, runbooks.seed):
+        for seed in (on_call.seed, letters.seed, gates.seed, approvals.seed, runbooks.seed):
             site.past.at(estate.now)
             seed(estate, site)
         site.report("history: thirty days of requests")

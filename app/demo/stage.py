@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from app.contexts import Context
 
 SECONDS_TO_END = 30.0
+ENDS = "The demonstration ends with this console."
 
 
 class Stage:
@@ -59,7 +60,8 @@ class Stage:
         if not self._working:
             await asyncio.to_thread(self._until, "working", report)
             self._working = True
-        return await visitor(self._home)(report)
+        context = await visitor(self._home)(report)
+        return context._replace(ends=ENDS)
 
     def _until(self, word: str, report: Callable[[str], None]) -> Any:
         """What it says under that word. Raises Refusal."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -142,16 +142,16 @@ def seed(estate: Estate, site: Site) -> None:
 def grants(estate: Estate) -> list[tuple[Any, ...]]:
     """Grants for an incident and others; the noisy neighbour's calls have three sources, so that `w` shows losers."""
     hour, day = timedelta(hours=1), timedelta(days=1)
-    now = estate.now
+    now, slowed = estate.now, datetime.fromtimestamp(estate.outage.deployed + 40 * 60, UTC)
     launch = {"hard": 15_000_000, "soft": 12_000_000, "period": "month"}
     held = {"hard": 12_000_000, "soft": 10_000_000, "period": "month"}
     return [
         (estate.noisy, "api_calls", Jsonb(held), "incident", now - 30 * hour, now + 18 * hour,
-         "INC-41: its retries count against it", "ana"),
+         "SUP-4402: its retries count against it", "ana"),
         (estate.noisy, "api_calls", Jsonb(launch), "override", now - 3 * day, now + 4 * day,
          "launch week, agreed with the account manager, CRM note 4471", "chi"),
-        (estate.failing, "write", Jsonb({"rps": 40, "burst": 80}), "incident", now - 3 * hour, now + 21 * hour,
-         "INC-41: its writes fill the queue", "ben"),
+        (estate.failing, "write", Jsonb({"rps": 40, "burst": 80}), "incident", slowed, now + 21 * hour,
+         "INC-1: its writes fill the pool of connections", "ben"),
         ("default", "concurrency", Jsonb(150), "override", now - 12 * day, now + 18 * day,
          "our own smoke tests, until they have a tenant of their own", "chi"),
     ]  # fmt: skip

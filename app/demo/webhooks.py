@@ -22,6 +22,7 @@ RETURNING n
 """
 TOLD = """
 UPDATE wf.deliveries SET state = %(state)s, attempts = %(attempts)s, tries = %(attempts)s, code = %(code)s,
+  created_at = %(at)s,
   words = %(words)s, ended_at = CASE WHEN %(state)s IN ('delivered', 'failed') THEN %(at)s + interval '1 second' END
 WHERE event = %(event)s RETURNING id
 """

@@ -7,7 +7,6 @@ that the server died starts it again (`revive`); a stopped server is only starte
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
@@ -67,14 +66,6 @@ class Status(NamedTuple):
     size_bytes: int
     account: str | None
     worker_pid: int | None = None
-
-
-def default_folder() -> Path:
-    if os.name == "posix" and os.geteuid() == 0:
-        return Path("/var/lib/watchfloor/home")
-    from platformdirs import user_data_dir
-
-    return Path(user_data_dir("watchfloor")) / "home"
 
 
 class EmbeddedHome:

@@ -352,6 +352,9 @@ def _words(process: psutil.Process) -> list[str]:
 def test_nothing_is_left_however_it_ends(demo: Terminal, number: int, code: int) -> None:
     behind, folder = caretaker(demo.pid)
     assert servers(folder)
+    if number == signal.SIGTERM:
+        demo.press("0", "q")
+        demo.see("The demonstration ends with this console", PATIENCE)
     demo.signal(number)
     assert demo.wait(PATIENCE) == code
     behind.wait(PATIENCE)

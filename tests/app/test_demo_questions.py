@@ -66,7 +66,7 @@ def test_who_fails_most_and_since_when(ask: Cli, shown: opening.Shown) -> None:
     worst = next(each for each in found[:2] if each["id"] == shown.estate.failing)
     assert worst["error_share"] > 0.05
     steps = ask.done("telemetry", "series", "--tenant", worst["id"], "--window", "1h", "--step", "5m")["items"]
-    bad = [datetime.fromisoformat(step["at"]) for step in steps if step["errors_5xx"] >= 5]
+    bad = [datetime.fromisoformat(step["at"]) for step in steps if (step["errors_5xx"] or 0) >= 5]
     began = shown.until - ONSET
     assert began - timedelta(minutes=6) < bad[0] < began + timedelta(minutes=15)
 

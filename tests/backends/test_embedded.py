@@ -21,8 +21,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.homes import default_folder
 from backends.embedded import folder as disk
-from backends.embedded.server import Credentials, EmbeddedHome, default_folder, login_name
+from backends.embedded.server import Credentials, EmbeddedHome, login_name
 from controlplane.errors import HomeUnreachable, NotPermitted, Refusal
 from tests.postgres import scratch_folder
 from tests.small_disk import SmallDisk, on_small_disk

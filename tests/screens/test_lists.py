@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 from typing import Any
 
 import psycopg
@@ -265,8 +266,11 @@ async def test_q_goes_back_and_on_the_first_screen_asks_to_leave(
         assert "Nothing ends with the console" in text(pilot)
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(app.screen, Confirm))
+        assert app.context is not None
+        app.context = dataclasses.replace(app.context, ends="All of it ends with this console.")
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
+        assert "All of it ends" in text(pilot) and "Nothing ends" not in text(pilot)
         await pilot.press("y")
         await until(pilot, lambda: app._exit)
 

@@ -2,8 +2,10 @@ import asyncio
 from pathlib import Path
 
 import psycopg
+import pytest
+from textual.widgets import Input
 
-from app.console import Watchfloor
+from app.console import OpenContext, Watchfloor
 from app.contexts import Context
 from app.homes import HomeChoice
 from app.settings import Settings
@@ -23,6 +25,18 @@ LOG = "\n".join(
 def people(database: Database) -> list[tuple[str, ...]]:
     with psycopg.connect(database.owner) as connection:
         return connection.execute("SELECT id FROM wf.tenants ORDER BY id").fetchall()
+
+
+def opener(database: Database, there: asyncio.Event) -> OpenContext:
+    """Opens the home when it is `there`."""
+
+    async def open_context(report: object) -> Context:
+        await there.wait()
+        home = Home(database.login("admin"))
+        await home.open()
+        return Context(home, "new", "development", False, "the test", embedded=True)
+
+    return open_context
 
 
 async def test_an_empty_home_says_how_to_begin_and_any_tenant_ends_that(database: Database) -> None:
@@ -47,17 +61,11 @@ async def test_a_home_with_tenants_is_looked_over_at_once(database: Database) ->
 
 async def test_a_home_that_is_being_made_greets_at_once_and_loses_no_key(database: Database, tmp_path: Path) -> None:
     there = asyncio.Event()
-
-    async def open_context(report: object) -> Context:
-        await there.wait()
-        home = Home(database.login("admin"))
-        await home.open()
-        return Context(home, "new", "development", False, "the test", embedded=True)
-
+    open_context = opener(database, there)
     choice = HomeChoice("folder", str(tmp_path / "new"), None, "the test")
     app = Watchfloor(Settings(Path("/nowhere/settings.toml")), open_context, choice=choice)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
+        assert isinstance(app.screen, WelcomeScreen), "no other screen is painted before, which would take the keys"
         assert app.session.plane is None and "create a tenant" in text(pilot)
         await pilot.press("n")
         assert "as soon as the home is there" in text(pilot)
@@ -84,6 +92,25 @@ async def test_an_empty_home_never_shows_an_overview_of_nothing(database: Databa
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
         assert seen == [(False, "OverviewScreen"), (True, "WelcomeScreen")]
+        assert app.context is not None
+        await app.context.close()
+
+
+async def test_an_empty_home_takes_no_command_away_that_is_being_typed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.greeting.TYPING_SECONDS", 0.01)
+    there = asyncio.Event()
+    open_context = opener(database, there)
+    app = Watchfloor(Settings(Path("/nowhere/settings.toml")), open_context)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(":", *"ten")
+        there.set()
+        await until(pilot, lambda: app.session.plane is not None and app.session.vacant)
+        await pilot.press(*"ants")
+        assert isinstance(app.focused, Input) and app.focused.value == "tenants"
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, WelcomeScreen))
         assert app.context is not None
         await app.context.close()
 
