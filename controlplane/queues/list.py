@@ -51,7 +51,7 @@ CAUSES: ListOf[Cause] = ListOf(
     Cause,
     of=lambda plane: AllCauses(plane, CAUSES),
     order="-dead",
-    unsorted="they come from several sources",
+    unsorted="causes come from several sources",
     summary="List what messages died of, one line per cause, those with the most waiting messages first.",
     means="What messages died of: one line per cause. Enter shows its messages; a, then r, replays all that are dead.",
     nothing="Nothing ever died here. What fails after all its tries is kept here until somebody replays it.",
