@@ -37,7 +37,7 @@ REQUEST_ID_REUSED = Words(
 )
 NO_ROW = Words("no_row", NotFound, "There is no {} in this list.")
 TOO_MANY_TO_SORT = Words(
-    "too_many_to_sort", Refusal, "More than {0} {1} match: too many to sort by {2}.", "Filter first, or sort by: {3}."
+    "too_many_to_sort", Refusal, "More than {0} {1} match: filter them to sort by {2}.", "Or sort by: {3}."
 )
 STALE_VERSION = Words(
     "stale_version", Conflict, "Somebody changed it since it was looked at.", "Look at it again, then repeat."
