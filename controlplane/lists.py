@@ -346,8 +346,8 @@ class ListOf(Generic[R]):
     def too_many_to_sort(self, name: str) -> Refusal:
         return Refusal(
             "too_many_to_sort",
-            f"More than {MAX_SORTED:,} {self.called} match: too many to sort by {self.column(name).called}.",
-            f"Filter first, or sort by: {', '.join(self.sorts)}.",
+            f"More than {MAX_SORTED:,} {self.called} match: filter them to sort by {self.column(name).called}.",
+            f"Or sort by: {', '.join(self.sorts)}.",
         )
 
     def begins_descending(self, name: str) -> bool:

@@ -51,7 +51,7 @@ CAUSES: ListOf[Cause] = ListOf(
     Cause,
     of=lambda plane: AllCauses(plane, CAUSES),
     order="-dead",
-    unsorted="they come from several sources",
+    unsorted="causes come from several sources",
     summary="List the causes of dead letters, one line per cause, those with the most waiting messages first.",
     means="Dead letters, one line per cause. Enter shows its messages; a, then r, replays all that are dead.",
     nothing="No dead letter. What fails on its last try is kept here until somebody replays it.",

@@ -129,7 +129,7 @@ async def test_few_rows_are_sorted_by_any_column_and_more_are_refused(
         with pytest.raises(Usage, match="Owner cannot be sorted: it is masked"):
             await keys.page(Query(sort="owner"))
         monkeypatch.setattr("backends.postgres.paging.MAX_SORTED", 4)
-        with pytest.raises(Refusal, match="too many to sort by label") as refused:
+        with pytest.raises(Refusal, match="filter them to sort by label") as refused:
             await keys.page(Query(sort="label"))
         assert refused.value.code == "too_many_to_sort" and "created, tenant" in refused.value.hint
         assert len((await keys.page(Query(parse("label:b", KEYS.fields), "label"))).rows) == 1

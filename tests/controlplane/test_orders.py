@@ -132,6 +132,6 @@ def test_a_column_that_cannot_be_sorted_says_why_and_what_to_do() -> None:
     assert made.message == "Changed cannot be sorted: it is made from several values."
     assert made.hint.startswith("Sort by: at, ")
     many = trail.too_many_to_sort("reason")
-    assert many.message == "More than 10,000 audit rows match: too many to sort by reason."
-    assert many.hint == "Filter first, or sort by: at, actor, operation, thing, seq."
+    assert many.message == "More than 10,000 audit rows match: filter them to sort by reason."
+    assert many.hint == "Or sort by: at, actor, operation, thing, seq."
     assert tenants.begins_descending("protected"), "yes comes first"
