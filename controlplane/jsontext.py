@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ DEEPEST = 64
 """Levels of nested lists and objects. No screen shows what is nested deeper, and the home refuses it."""
 LONGEST = 308
 """Digits of a number that a double holds. PostgreSQL's JSON takes 131,072 before the point."""
-_LONG = re.compile(rb"\d{%d}" % (LONGEST + 1))
+_DIGITS = "0123456789"
 TOO_DEEP = {"unreadable": f"nested deeper than {DEEPEST} levels"}
 
 
@@ -32,13 +31,22 @@ def read_stored(text: str | bytes) -> Any:
     """What a home holds. A value that is nested deeper than DEEPEST, however it came to be there, is read as TOO_DEEP,
     and a number of more than LONGEST digits as a text: neither hides the others.
     """
-    long = len(text) > LONGEST and _LONG.search(text if isinstance(text, bytes) else text.encode("utf-8", "replace"))
     try:
-        value = json.loads(text, parse_int=_whole, parse_float=_real) if long else json.loads(text)
+        value = json.loads(text, parse_int=_whole, parse_float=_real) if _has_long_number(text) else json.loads(text)
     except RecursionError:
         return dict(TOO_DEEP)
     brackets = text.count("[") + text.count("{") if isinstance(text, str) else text.count(b"[") + text.count(b"{")
     return dict(TOO_DEEP) if brackets > DEEPEST and _is_too_deep(value) else value
+
+
+def _has_long_number(text: str | bytes) -> bool:
+    """Whether more than LONGEST digits follow one another: then one of every LONGEST + 1 characters is among them."""
+    for place in range(LONGEST, len(text), LONGEST + 1):
+        around = text[place - LONGEST : place], text[place : place + LONGEST + 1]
+        before, after = (each if isinstance(each, str) else each.decode("latin-1") for each in around)
+        if len(before) - len(before.rstrip(_DIGITS)) + len(after) - len(after.lstrip(_DIGITS)) > LONGEST:
+            return True
+    return False
 
 
 def _whole(digits: str) -> int | str:

@@ -7,6 +7,9 @@ import contextlib
 import psycopg
 from psycopg import sql
 
+MAKE_LARGE_OBJECTS = ("lo_creat(integer)", "lo_create(oid)", "lo_from_bytea(oid, bytea)")
+"""With these any login stores as much as the disk holds, in no table of ours."""
+
 
 def close_to_strangers(connection: psycopg.Connection) -> None:
     """PostgreSQL makes a new database and its schema public open to the whole server: close them. Where the login may
@@ -20,6 +23,7 @@ def close_to_strangers(connection: psycopg.Connection) -> None:
     for statement in (
         "REVOKE ALL ON DATABASE {} FROM PUBLIC",
         "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
+        *(f"REVOKE EXECUTE ON FUNCTION pg_catalog.{function} FROM PUBLIC" for function in MAKE_LARGE_OBJECTS),
         "GRANT pg_use_reserved_connections TO wf_admin",  # room for admins, where reserved_connections makes some
     ):
         with contextlib.suppress(*lacking), connection.transaction():
@@ -41,6 +45,16 @@ def openings(connection: psycopg.Connection) -> list[str]:
         f"every login can make objects in schema {name}: REVOKE CREATE ON SCHEMA {name} FROM PUBLIC"
         for (name,) in schemas
     ]
+    makers = connection.execute(
+        "SELECT string_agg(f, ', ' ORDER BY f) FROM unnest(%s::text[]) f"
+        " WHERE has_function_privilege('public', 'pg_catalog.' || f, 'EXECUTE')",
+        [list(MAKE_LARGE_OBJECTS)],
+    ).fetchone()
+    if makers is not None and makers[0] is not None:
+        found.append(
+            "every login can fill the disk with large objects: as a superuser, REVOKE EXECUTE ON FUNCTION"
+            f" {makers[0]} FROM PUBLIC"
+        )
     readable = connection.execute(
         "SELECT FROM pg_class WHERE relname = 'operators' AND relnamespace::regnamespace::text = 'wf'"
         " AND has_table_privilege(oid, 'SELECT')"

@@ -220,7 +220,7 @@ def test_making_a_home_closes_what_is_open_and_the_home_says_what_is(empty_datab
     name = empty_database.name
     with psycopg.connect(empty_database.owner, autocommit=True) as owner:
         owner.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
-        assert len(openings(owner)) == 2
+        assert len(openings(owner)) == 3
         migrate(empty_database.owner)
         assert openings(owner) == []
         owner.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
@@ -229,6 +229,11 @@ def test_making_a_home_closes_what_is_open_and_the_home_says_what_is(empty_datab
         ]
         owner.execute(f"GRANT CONNECT ON DATABASE {name} TO PUBLIC")
         assert openings(owner)[0] == f"every login can connect: REVOKE CONNECT ON DATABASE {name} FROM PUBLIC"
+        owner.execute("GRANT EXECUTE ON FUNCTION lo_create(oid) TO PUBLIC")
+        assert openings(owner)[-1] == (
+            "every login can fill the disk with large objects: as a superuser, REVOKE EXECUTE ON FUNCTION"
+            " lo_create(oid) FROM PUBLIC"
+        )
 
 
 def test_nobody_makes_objects_in_a_homes_schemas(psql: Psql) -> None:
@@ -238,7 +243,13 @@ def test_nobody_makes_objects_in_a_homes_schemas(psql: Psql) -> None:
                 psql(role), f"CREATE FUNCTION {schema}.mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
                 f"CREATE VIEW {schema}.mine AS SELECT 1", f"CREATE TYPE {schema}.mine AS (a integer)",
             )  # fmt: skip
-        denied(psql(role), "CREATE SCHEMA mine")
+        denied(
+            psql(role),
+            "CREATE SCHEMA mine",
+            "SELECT lo_create(0)",
+            "SELECT lo_creat(-1)",
+            "SELECT lo_from_bytea(0, 'x')",
+        )
         with pytest.raises((errors.InsufficientPrivilege, errors.InvalidObjectDefinition)):
             psql(role).execute("CREATE CAST (text AS integer) WITH INOUT AS IMPLICIT")
         assert one(psql(role), "SELECT count(*) FROM pg_available_extensions WHERE name = 'nothing'") == (0,)

@@ -112,6 +112,17 @@ def test_the_homes_own_work_goes_on(psql: Psql) -> None:
     assert one(psql("owner"), "SELECT count(*) FROM wf.audit WHERE tenant_id = 'acme'") > before
 
 
+def test_who_locks_an_incident_holds_up_nobody_who_writes_to_the_trail(psql: Psql) -> None:
+    """Its event is written under the trail's counter: whoever waited there would hold up all others."""
+    operator, admin = psql("operator"), psql("admin")
+    with admin.transaction():
+        admin.execute("SELECT FROM wf.incidents FOR UPDATE")
+        operator.execute("SET lock_timeout = '1s'")
+        operator.execute("UPDATE wf.tenants SET name = 'x' WHERE id = 'acme'")
+    told = "SELECT kind, words FROM wf.incident_event_list ORDER BY seq DESC LIMIT 1"
+    assert one(operator, told) == ("change", "sql.update tenants acme, by no operation")
+
+
 def test_what_is_written_has_limits_and_names_nobody_in_the_trail(psql: Psql) -> None:
     operator, viewer = psql("operator"), psql("viewer")
     note = "é" * (MAX_NOTE // 2 - 10) + " ana@acme.example"
