@@ -225,8 +225,8 @@ def verify(
     shared_key_from: Shared = None,
     asked: Reading = READING,
 ) -> int:
-    """Verify a bundle; exit code 1 when anything in it is not what was signed, naming the first. Only for one that is
-    published is there any network.
+    """Verify a bundle: name the first thing that is not as it was signed (exit code 1). Only a published bundle
+    needs a network.
     """
     from app.evidence import bundle_of, keys_of
     from app.settings import load

@@ -78,7 +78,7 @@ def command_help(name: str, command: Callable[..., Any]) -> Iterator[str]:
     for each in taken.options:
         value = "" if each.flag else f" {value_words(each)}"
         default = f" [{each.default}]" if each.default and isinstance(each.default, str | int | float) else ""
-        needed = " (needed)" if required(each) else ""
+        needed = " (required)" if required(each) else ""
         options.append((", ".join(each.names) + value, f"{each.note.help}{needed}{default}".strip()))
     yield " ".join([f"Usage: watchfloor {name}", *(["[OPTIONS]"] if options else []), *(word for word, _ in arguments)])
     for paragraph in (command.__doc__ or "").strip().split("\n\n"):

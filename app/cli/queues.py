@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 async def show_letter(plane: ControlPlane, letter: Letter) -> Told:
-    """Show a dead message: its attempts, what it says, and how it differs from the last that succeeded."""
+    """Show a dead message: its attempts, its payload, and how it differs from the last that succeeded."""
     letters, now = plane.of(LetterDirectory), plane.clock.now()
     attempts, message = await letters.attempts(letter.id), await letters.message(letter.id)
     success = await letters.last_success(letter.id)

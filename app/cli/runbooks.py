@@ -155,7 +155,7 @@ async def drill(
     scratch: Annotated[bool, Parameter(help="In a temporary home.")] = False,
     asked: Reading = READING,
 ) -> int:
-    """Rehearse a runbook against a clock, on things that are made for it, and write the evidence to a file."""
+    """Rehearse a runbook on things made for it, measure the time, and write the evidence to a file."""
     from app.cli.rehearsing import rehearse, scratch_home
 
     path = new_file(to or f"runbook-drill-{clean(name, 64)}.dsse.json")

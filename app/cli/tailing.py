@@ -35,7 +35,7 @@ async def tail(
     limit: Annotated[int, Parameter(help=f"How many to begin with, 0 to {MAX_ROWS:,}.")] = 20,
     asked: Reading = READING,
 ) -> None:
-    """Print the newest requests, the oldest of them first; --follow goes on: tenant:acme status>499.
+    """Print the newest requests, oldest first; --follow prints new ones as they come. Filter: tenant:acme status>499.
 
     With --json each request is one line of JSON. What comes faster than it can be printed is counted on stderr.
     """

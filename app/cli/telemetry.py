@@ -98,7 +98,7 @@ async def series(
     window: Window = WINDOW,
     asked: Reading = READING,
 ) -> None:
-    """Show requests, errors and latencies over time. A step of which nothing is known is a gap."""
+    """Show requests, errors and latencies over time. Unknown steps are gaps."""
     found, following, _, as_of = await _read(which, window, asked)
     by, notes = which.by, notes_of(found)
     if asked.json:

@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 
 async def show_tenant(plane: ControlPlane, tenant: Tenant) -> Told:
-    """Show a tenant with every field; of an erased one the certificate."""
+    """Show a tenant with every field; an erased one shows its certificate."""
     found = await plane.of(TenantDirectory).certificate(tenant.id) if tenant.status == "erased" else None
     return Told({"certificate": dataclasses.asdict(found)} if found else {})

@@ -124,7 +124,7 @@ def list_operations(*, asked: Reading = READING) -> None:
 
 
 def demo(*words: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> int:
-    """Open the console on a throw-away home with the demonstration estate."""
+    """Open the console on a temporary home with a live demonstration."""
     from app.demo.command import run
 
     code: int = run(list(words))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def show_webhook(plane: ControlPlane, webhook: Webhook) -> Told:
-    """Show a webhook: where it tells, what of, and how its endpoint does."""
+    """Show a webhook: its address, its events, and the health of its endpoint."""
     return Told({}, text_lines(fact_lines(webhook, plane.clock.now())))
 
 

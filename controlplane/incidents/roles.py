@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 
 class IncidentRole(OneIncident):
-    role: Annotated[Role, Field(description="the conn: who has it decides what is changed of what is affected")] = (
-        "conn"
-    )
+    role: Annotated[Role, Field(description="only whoever has the conn may change what is affected")] = "conn"
 
 
 class RoleOffer(IncidentRole):

@@ -141,7 +141,7 @@ def test_what_one_person_did_today(ask: Cli) -> None:
 def test_the_trail_verifies(ask: Cli, shown: opening.Shown) -> None:
     [key] = (shown.home.folder / "checkpoints" / "trusted-keys").read_text().split()
     verified = ask("audit", "verify", "--public-key", key)
-    assert verified.code == 0 and "checkpoints held against it: 2" in verified.out
+    assert verified.code == 0 and "checkpoints compared with it: 2" in verified.out
 
 
 def test_the_trail_cannot_be_dated_back_by_any_login(shown: opening.Shown) -> None:
