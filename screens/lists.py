@@ -19,8 +19,8 @@ from controlplane.lists import Line, ListOf
 from screens.actions import choice_lines
 from screens.columns import table_columns
 from screens.desk import Done, Target
+from screens.marking import MarkingScreen
 from screens.orders import SORT_BY
-from screens.previewing import PreviewingScreen
 from screens.widgets.bars import TitleLine
 from screens.widgets.prompt import Prompt
 from screens.widgets.table import WindowTable
@@ -28,12 +28,11 @@ from screens.widgets.table import WindowTable
 R = TypeVar("R", bound=Row)
 TYPING_PAUSE_SECONDS = 0.12
 """Seconds without a key after which a filter that is being typed is applied."""
-MAX_MARKS = 100_000
 COUNT_INTERVAL_SECONDS = 5.0
 """Seconds between two counts: they cost more than a page."""
 
 
-class ListScreen(PreviewingScreen[R]):
+class ListScreen(MarkingScreen[R]):
     """A declared list; a subclass sets its own declaration as `declared`."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -64,17 +63,12 @@ class ListScreen(PreviewingScreen[R]):
         self._counted_at = float("-inf")
         self.only: tuple[str, ...] = ()
         """The columns that the person or a view has chosen; empty: all that fit."""
-        self.seen: dict[str, Target] = {}
-        """The marked rows, as they were when they were marked."""
         self._typing: Timer | None = None
         self._read_at: datetime | None = None
         self._sought = ""
         """The key of the row that the cursor goes to when the list is mounted."""
         self._before: tuple[str, tuple[Term, ...]] = ("", ())
         """The filter that was in force when the person began to type another."""
-        self.marked_here: set[str] = set()
-        """The marks made under the current filter."""
-        self._acts_when_read = False
 
     def columns(self) -> Sequence[Declared[R]]:
         return self.declared.table
@@ -84,10 +78,6 @@ class ListScreen(PreviewingScreen[R]):
 
     def body(self) -> Widget:
         return self.beside(WindowTable(table_columns(self._chosen_columns(), self.session), empty=self.declared.empty))
-
-    @property
-    def table(self) -> WindowTable[R]:
-        return self.query_one(WindowTable)
 
     @property
     def order_name(self) -> str:
@@ -315,64 +305,7 @@ class ListScreen(PreviewingScreen[R]):
             )
             self.say(Done("; ".join(f"{title} {value}" for title, value in cells if value), ""))
 
-    @on(WindowTable.Marked)
-    def _marked(self) -> None:
-        self._remember_marks()
-        self.draw_frame()
-
-    def _remember_marks(self) -> None:
-        """Keep the marked rows as they are now: they may no longer be loaded when they are acted on."""
-        rows = {row.key: row for row in self.table.rows_held}
-        for key in self.table.visible_marks():
-            self.seen[key] = self.target_of(rows[key])
-        self.marked_here |= set(self.table.visible_marks())
-
-    @on(WindowTable.MarkAll)
-    def _mark_all(self, event: WindowTable.MarkAll) -> None:
-        self.mark_all(event.query)
-
-    @work(exit_on_error=False, group="mark", exclusive=True)
-    async def mark_all(self, query: Query) -> None:
-        """Mark all that match, reading their keys page by page; more than a run may hold are refused."""
-        start = None
-        found: dict[str, Target] = {}
-        while True:
-            page = await self.listing().page(query, start=start, limit=1000)
-            found |= {row.key: self.target_of(row) for row in page.rows}
-            if len(found) > MAX_MARKS:
-                self.say(Done(f"more than {MAX_MARKS:,} match: narrow the filter", "warn"))
-                return
-            if page.last or not page.rows:
-                break
-            start = page.positions[-1]
-        self.seen |= found
-        self.marked_here |= found.keys()
-        self.table.set_marks(self.table.marks | found.keys())
-
     # What is under the cursor
-
-    def action_act(self) -> None:
-        """While the rows are being read, the menu and the keys typed for it wait for the row that they are about."""
-        if not self.table.is_awaited:
-            super().action_act()
-        elif not self._acts_when_read:
-            self._acts_when_read = True
-            self.desk.hold_keys()
-
-    @on(WindowTable.Loaded)
-    @on(WindowTable.Failed)
-    def _act_now(self) -> None:
-        if self._acts_when_read:
-            self._acts_when_read = False
-            self.action_act()
-            if not self.app.screen.is_modal:  # there is nothing to choose
-                self.desk.release_keys(replay=False)
-
-    def current(self) -> Any:
-        return self.table.cursor_row if self.query(WindowTable) else None
-
-    def target_of(self, row: R) -> Target:
-        return Target.of(self.declared, row)
 
     @on(WindowTable.Opened)
     def _opened(self, event: WindowTable.Opened) -> None:
@@ -413,25 +346,6 @@ class ListScreen(PreviewingScreen[R]):
     def charts_text(self) -> str:
         row = self.current()
         return "" if row is None else self.declared.charts(row, self.session.clock())
-
-    def targets(self) -> list[Target]:
-        self._remember_marks()  # the table's message may not have arrived yet
-        marked = [self.seen[key] for key in sorted(self.matching_marks()) if key in self.seen]
-        if marked:
-            return marked
-        row = self.current()
-        return [] if row is None else [self.target_of(row)]
-
-    def matching_marks(self) -> set[str]:
-        """The marks that match the current filter: those made under it, and those of loaded rows."""
-        return set(self.table.marks & self.marked_here) | set(self.table.visible_marks())
-
-    def clear_marks(self) -> None:
-        self.marked_here = set()
-        self.table.set_marks(())
-
-    def hidden_marks(self) -> int:
-        return len(self.table.marks) - len(self.matching_marks())
 
     def record(self) -> dict[str, Any] | None:
         row = self.current()
