@@ -134,7 +134,7 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
                 self.session.link = LinkState(state, pause, words=str(refusal), brief=refusal.brief)
                 self._tell_of_link(str(refusal))
                 if not again:
-                    if isinstance(area := self.area, OverviewScreen):
+                    if isinstance(area := self.area, OverviewScreen) and area.is_mounted:
                         area.show_ahead({})  # it is not for this person any more
                     return
                 await asyncio.sleep(pause)
@@ -151,7 +151,7 @@ class Watchfloor(Driving, Ringing, Accompanying, Navigating):
         ahead, self.ahead = self.ahead, None
         if ahead is not None and self.choice is not None:
             answers = await ahead.answers(self.choice)
-            if answers and isinstance(area := self.area, OverviewScreen):
+            if answers and isinstance(area := self.area, OverviewScreen) and area.is_mounted:
                 area.show_ahead(answers)
                 await area.glance.wait_for_refresh()  # else what is loaded next would delay it
 
