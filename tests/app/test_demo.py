@@ -353,7 +353,7 @@ def test_nothing_is_left_however_it_ends(demo: Terminal, number: int, code: int)
     behind, folder = caretaker(demo.pid)
     assert servers(folder)
     if number == signal.SIGTERM:
-        demo.press("0", "q")
+        demo.press("q", "q")
         demo.see("The demonstration ends with this console", PATIENCE)
     demo.signal(number)
     assert demo.wait(PATIENCE) == code
