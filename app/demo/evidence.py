@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from app.demo.audit import Step, act, do
@@ -54,13 +55,11 @@ def seed(estate: Estate, site: Site) -> None:
     site.report("evidence: a bundle of the last release")
     act(site, *steps(estate))
     if site.folder is not None:
-        site.run(partial(_proved, site, site.folder))
+        site.run(partial(_proved, site.folder))
 
 
-async def _proved(site: Site, folder: Path, homes: Homes) -> None:
-    step = await _bundle(homes["chi"], folder)
-    await do(homes, step)
-    await _publish(homes, site, folder, step[2]["sha256"])
+async def _proved(folder: Path, homes: Homes) -> None:
+    await do(homes, await _bundle(homes["chi"], folder))
 
 
 async def _bundle(home: Home, folder: Path) -> Step:
@@ -87,15 +86,24 @@ UPDATE wf.publication_targets SET probed_at = now(), creates = %s, versions = %s
 """
 
 
-async def _publish(homes: Homes, site: Site, folder: Path, sha256: str) -> None:
-    """Publish it beside the home, as a worker would, which is not there yet."""
+async def publish(homes: Homes, site: Site) -> None:
+    """Publish it beside the home when that is shown, for a prepared home is copied to other folders. The home's worker
+    has no such target in its settings.
+    """
+    found = (
+        await homes["chi"].of(EvidenceDirectory).page(Query(parse(f"kind:{BUNDLE}", EVIDENCE.fields), "age"), limit=1)
+    )
+    with psycopg.connect(site.owner) as owner:
+        there = owner.execute("SELECT EXISTS (SELECT FROM wf.publications)").fetchone()
+    folder = site.folder
+    if folder is None or there == (True,) or not found.rows:
+        return
     try:
         target = Target.parse(f"file://{folder / 'published'}")
     except Usage:
         return  # the folder has a name that no target has
-    found = await homes["chi"].of(EvidenceDirectory).page(Query(parse(f"sha256:{sha256}", EVIDENCE.fields), "age"))
-    fields = {"id": found.rows[0].id, "target": str(target)}
-    await do(homes, ("chi", "evidence.publish", fields, ""))
+    sha256 = found.rows[0].sha256
+    await do(homes, ("chi", "evidence.publish", {"id": found.rows[0].id, "target": str(target)}, ""))
     key = signing_key(folder, make=True)
     assert key is not None
     publisher = Publisher(folder / "evidence", [target], sign=lambda origin: Ed25519Signer.of(key, origin))

@@ -52,6 +52,7 @@ async def run(estate: Estate, site: Site, revive: Revive, since: datetime | None
         group.create_task(_work(Shift(estate), homes))
         group.create_task(_work(Duty(estate), homes))
         group.create_task(unfold(estate, homes))
+        group.create_task(_publish(homes, site))
 
 
 class Traffic:
@@ -153,6 +154,13 @@ async def _watch(traffic: Traffic, home: Home) -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         await _look(traffic, home)
+
+
+async def _publish(homes: dict[str, Home], site: Site) -> None:
+    from app.demo.evidence import publish  # a lot to read, after the first requests
+
+    with suppress(Refusal):
+        await publish(homes, site)
 
 
 async def _work(shift: Shift | Duty, homes: dict[str, Home]) -> None:
