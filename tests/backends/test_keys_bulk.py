@@ -118,7 +118,7 @@ async def test_a_worker_ends_a_rotation_whose_console_is_killed_and_every_line_o
         if line["rotated_from"] in done:
             key = (await verify(home, line["secret"])).key
             assert (key.id, key.rotated_from, key.created_by) == (line["id"], line["rotated_from"], "t_operator")
-    # What was refused left a line that never work, and this is said.
+    # What was refused left a line that never works, and this is said.
     assert len(whole(path)) == 30 and asked(database.owner, "SELECT count(*) FROM wf.run_keys") == [(0,)]
     assert [item.code for item in await items(home, run, "state:refused")] == ["stale_version", "key_not_alive"]
     assert "never work" in dead_secrets(run) and any("never work" in line for line in why(run, NOW))
