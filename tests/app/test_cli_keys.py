@@ -141,7 +141,7 @@ def test_it_is_said_which_secrets_are_good_for_nothing(acme: Cli, tmp_path: Path
     answer = acme("keys", "rotate", *keys, "--yes", "--secrets-to", str(path))
     assert answer.code == 1 and "2 done, 1 refused" in answer.out and f"{keys[2]}: " in answer.out
     assert "secrets of keys that were refused or skipped never work" in answer.out
-    assert "will never be good" in acme("runs", "show", "1").out
+    assert "never work" in acme("runs", "show", "1").out
     assert len(path.read_text().splitlines()) == 3
 
 

@@ -118,10 +118,10 @@ async def test_a_worker_ends_a_rotation_whose_console_is_killed_and_every_line_o
         if line["rotated_from"] in done:
             key = (await verify(home, line["secret"])).key
             assert (key.id, key.rotated_from, key.created_by) == (line["id"], line["rotated_from"], "t_operator")
-    # What was refused left a line that will never be good, and this is said.
+    # What was refused left a line that never works, and this is said.
     assert len(whole(path)) == 30 and asked(database.owner, "SELECT count(*) FROM wf.run_keys") == [(0,)]
     assert [item.code for item in await items(home, run, "state:refused")] == ["stale_version", "key_not_alive"]
-    assert "will never be good" in dead_secrets(run) and any("will never be good" in line for line in why(run, NOW))
+    assert "never work" in dead_secrets(run) and any("never work" in line for line in why(run, NOW))
     trail = "SELECT DISTINCT actor, carried_by, out_of_band FROM wf.audit WHERE operation = 'keys.rotate'"
     assert sorted(asked(database.owner, trail), key=str) == [
         ("t_operator", "t_worker", False),
@@ -152,7 +152,7 @@ async def test_the_lines_of_a_stopped_run_are_good_for_nothing(database: Databas
     await execute(home, stop, stop.parse({"id": run.id}), Call())
     run = await home.of(RunDirectory).get(run.id)
     assert (run.skipped, asked(database.owner, "SELECT count(*) FROM wf.run_keys")) == (3, [(0,)])
-    assert "will never be good" in dead_secrets(run)
+    assert "never work" in dead_secrets(run)
 
 
 async def test_two_of_one_request_start_one_run_and_its_secrets_are_those_of_the_first(
