@@ -76,7 +76,6 @@ BEGIN ATOMIC
                    FROM unnest(c.histograms) AS f(buckets smallint[], counts integer[]), unnest(f.buckets, f.counts) AS u(bucket, n)
                    GROUP BY 1 ORDER BY 1) s OFFSET 0) h', cells);
 END;
-GRANT EXECUTE ON FUNCTION wf.merging TO wf_viewer;
 
 -- The tenants' cells of a time, computed from raw rows, of all tenants or of those whose hour is not quiet. No route is
 -- called '': that stands for all routes of the fleet.
