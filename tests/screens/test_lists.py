@@ -1,5 +1,4 @@
 import asyncio
-import dataclasses
 from typing import Any
 
 import psycopg
@@ -267,7 +266,7 @@ async def test_q_goes_back_and_on_the_first_screen_asks_to_leave(
         await pilot.press("n")
         await until(pilot, lambda: not isinstance(app.screen, Confirm))
         assert app.context is not None
-        app.context = dataclasses.replace(app.context, ends="All of it ends with this console.")
+        app.context = app.context._replace(ends="All of it ends with this console.")
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, Confirm))
         assert "All of it ends" in text(pilot) and "Nothing ends" not in text(pilot)
