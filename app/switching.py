@@ -24,14 +24,20 @@ if TYPE_CHECKING:
     from screens.contexts import ContextRow
 
 IN_ORDER = "the usual, see w"
+LOADED_IN_TURN = ("psycopg", "psycopg_pool", "backends.embedded.server", "app.contexts")
+"""Some 40 ms at most each, so that keys are answered in between. Not in a thread: a key loads modules as well, and when
+two threads load at once, Python 3.11 may lose a lock (python/cpython#91351).
+"""
 LATER = "not driven yet"
 
 
 def opener(choice: HomeChoice, settings: Settings, secrets: Secrets | None = None) -> OpenContext:
-    """The function that opens this choice; it loads the database's library in a thread when it is called."""
+    """The function that opens this choice; it loads the database's library when it is called."""
 
     async def open_context(report: Callable[[str], None]) -> Context:
-        await asyncio.to_thread(import_module, "app.contexts")
+        for module in LOADED_IN_TURN:
+            import_module(module)
+            await asyncio.sleep(0)
         from app.contexts import connect
 
         return await connect(choice, settings=settings, secrets=secrets, conversation="console", report=report)

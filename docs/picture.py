@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from app.console import Watchfloor
 from app.contexts import Context
-from app.demo import folders
+from app.demo import folders, prepared, present
 from app.demo.estate import DEFAULT_SEED
 from app.demo.opening import Shown, opened
 from app.settings import Settings
@@ -111,7 +112,10 @@ def _escaped(words: str) -> str:
 def main() -> None:
     folder, _held = folders.make()
     try:
-        shown = opened(DEFAULT_SEED, folders.home(folder), lambda words: None, careless=True)
+        with ThreadPoolExecutor(1) as beside:
+            start = prepared.start(DEFAULT_SEED, folders.home(folder), beside, careless=True)
+            shown = opened(DEFAULT_SEED, start, lambda words: None, careless=True)
+        present.await_worker(shown.site)
         _draw_all(shown)
     finally:
         folders.remove(folder)

@@ -2,8 +2,8 @@
 
 It starts the home, filled or copied from a prepared one, and keeps writing traffic. It ends when its stdin is closed,
 which happens however the program that started it ends. It then stops the server and, unless a FOLDER was named, removes
-the folder. It reports on stdout, one JSON object per line: `say`; `ready` with the home's folder; `working`
-when the home's worker is; or `refused`.
+the folder. It reports on stdout, one JSON object per line: `say`; `ready` with the home's folder, when a console can be
+started; `working`, when that can read the home, whose worker works then; or `refused`.
 """
 
 from __future__ import annotations
@@ -102,8 +102,7 @@ def perform(seed: int, folder: Path, *, careless: bool) -> None:
         start = prepared.start(seed, folder, beside, careless=careless)
         from app.demo import opening, present  # while the home is copied and started
 
-        shown = opening.opened(seed, start, report, careless=careless)
-    tell(ready=str(folder))
+        shown = opening.opened(seed, start, report, careless=careless, nearly=lambda: tell(ready=str(folder)))
     present.await_worker(shown.site)
     tell(working=True)
     time.sleep(FIRST_SECONDS)

@@ -47,9 +47,12 @@ class Progress:
     read meanwhile.
     """
 
+    def __init__(self) -> None:
+        self._loading = Thread(target=import_module, args=("app.console",), daemon=True)
+
     def __enter__(self) -> Progress:
         self.show("Preparing the demonstration")
-        Thread(target=import_module, args=("app.console",), daemon=True).start()
+        self._loading.start()
         return self
 
     def show(self, words: str) -> None:
@@ -57,6 +60,7 @@ class Progress:
         self._write(f"\r\x1b[K{words[:width]}")
 
     def __exit__(self, *_: object) -> None:
+        self._loading.join()  # no other thread loads modules while it does: app/switching.py says why
         self._write("\r\x1b[K")
 
     def _write(self, text: str) -> None:

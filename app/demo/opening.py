@@ -28,10 +28,16 @@ class Shown:
 
 
 def opened(
-    seed: int, start: prepared.Start, report: Callable[[str], None], *, careless: bool, at_work: bool = True
+    seed: int,
+    start: prepared.Start,
+    report: Callable[[str], None],
+    *,
+    careless: bool,
+    at_work: bool = True,
+    nearly: Callable[[], None] = lambda: None,
 ) -> Shown:
     """`careless`: the folder is new and thrown away afterwards. Another is filled if it is empty. `at_work`: the home's
-    worker is started. Raises Refusal.
+    worker is started. `nearly` is called when what is left takes less time than a console's start. Raises Refusal.
     """
     report("a PostgreSQL of its own")
     home, now = start.home, start.at
@@ -59,6 +65,7 @@ def opened(
         present.sign(home.folder, owner)
     if at_work:
         start_worker(home)
+    nearly()
     if not taken_up:
         present.look(site)
     return Shown(home, estate, site, now)
