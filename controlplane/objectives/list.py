@@ -40,12 +40,13 @@ from controlplane.objectives.words import (
 STATUSES: dict[State, Status] = {
     "page": Status("✕", "bad"),
     "ticket": Status("◐", "warn"),
+    "exhausted": Status("✕", "bad"),
     "unknown": Status("?", "unknown"),
     "insufficient data": Status("?", "unknown", "too little data"),
     "ok": Status("●", "good"),
     "retired": Status("○", "muted"),
 }
-FILTERED = ("page", "ticket", "unknown", "insufficient", "ok", "retired")
+FILTERED = ("page", "ticket", "exhausted", "unknown", "insufficient", "ok", "retired")
 """The states, each by its first word."""
 
 

@@ -11,8 +11,8 @@ from controlplane.listing import ById, Listing
 Kind = Literal["availability", "latency"]
 KINDS: tuple[Kind, ...] = ("availability", "latency")
 Severity = Literal["page", "ticket"]
-State = Literal["page", "ticket", "unknown", "insufficient data", "ok", "retired"]
-STATES: tuple[State, ...] = ("page", "ticket", "unknown", "insufficient data", "ok", "retired")
+State = Literal["page", "ticket", "exhausted", "unknown", "insufficient data", "ok", "retired"]
+STATES: tuple[State, ...] = ("page", "ticket", "exhausted", "unknown", "insufficient data", "ok", "retired")
 """The most urgent first. No request counts for a retired one; lists leave it out unless they are asked for it."""
 
 

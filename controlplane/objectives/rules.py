@@ -219,7 +219,11 @@ def _state(
         skipped = raw.total - counted.total
         more = f"{skipped:,} in planned maintenance are not counted"
         return "insufficient data", (words, *([more] if skipped else []))
-    return "ok", ("no pair of windows burns faster than its factor",)
+    calm = "no pair of windows burns faster than its factor"
+    left = remaining(counted, objective.target)
+    if left is not None and left <= 0:
+        return "exhausted", (f"the budget of the window is gone; {calm}",)
+    return "ok", (calm,)
 
 
 def firing_words(each: Verdict) -> str:

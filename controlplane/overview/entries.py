@@ -355,7 +355,7 @@ def burning_entries(burning: Burning, now: datetime) -> list[Entry]:
 def _burner(each: Burner) -> Entry:
     from controlplane.objectives.words import burn_words, spent_words  # not before the first paint
 
-    tone = BURNING.get(each.state, "")
+    tone = BURNING.get(each.state, "warn" if each.state == "exhausted" else "")
     words = "" if each.remaining is None else spent_words(each.remaining, short=True)
     return Entry(
         str(each.id), each.label, f"{burn_words(each.burn)} ×", tone, words, door=Door("objectives", key=str(each.id))

@@ -85,6 +85,15 @@ def test_at_which_age_news_are_too_old() -> None:
     assert ahead.newest == NOW, "a clock that is ahead makes nothing newer than now"
 
 
+def test_a_budget_that_is_gone_is_not_ok_when_nothing_burns_any_more() -> None:
+    long_ago = slices([(9_000, 10_000)], until=NOW - 10 * DAY)
+    standing = evaluate(objective(), [*long_ago, *slices([(1_000, 1_000)] * 60)], NOW)
+    assert standing.remaining is not None and standing.remaining < 0
+    assert standing.state == "exhausted" and standing.why[0].startswith("the budget of the window is gone; no pair")
+    just = evaluate(objective(target=0.9), slices([(900, 1_000)], until=NOW - 10 * DAY) + slices([(1, 1)]), NOW)
+    assert just.state == "ok" and just.remaining is not None and 0 < just.remaining < 0.01
+
+
 def test_so_many_requests_make_it_known() -> None:
     assert evaluate(objective(), slices([(100, 100)]), NOW).state == "ok"
     few = evaluate(objective(), slices([(99, 99)]), NOW)
