@@ -26,7 +26,7 @@ def keep(app: Watchfloor) -> None:
     area = app.area
     if area is None or app.session.plane is None or app.session.environment == "demo":
         return  # the next demonstration is another home
-    kept: dict[str, Any] = {"context": app.session.context, **area.as_view().record()}
+    kept: dict[str, Any] = {"context": app.session.context, "home": _home(app), **area.as_view().record()}
     file = path()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = file.with_name(f".{file.name}-{os.getpid()}")
@@ -36,12 +36,20 @@ def keep(app: Watchfloor) -> None:
     new.replace(file)
 
 
+def _home(app: Watchfloor) -> str:
+    """Where it is: two folders of one name are two homes."""
+    from app.switching import choices
+
+    choice = choices(app).get(app.session.context)
+    return (choice.value if choice else None) or ""
+
+
 def show_again(app: Watchfloor) -> bool:
     """Show the view that was cut off in this context, if there is one; it is forgotten then."""
     file = path()
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        if kept["context"] != app.session.context or not kept["path"]:
+        if (kept["context"], kept["home"]) != (app.session.context, _home(app)) or not kept["path"]:
             return False
         file.unlink()
         show(cast(Desk, app), kept)

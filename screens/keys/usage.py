@@ -19,7 +19,7 @@ def usage_lines(report: UsageReport, *, named: bool = False) -> list[Line]:
     if not report.rows:
         return [
             "Its calls by the hour are unknown.",
-            ("no request named its key, or none is rolled up yet", "muted"),
+            ("no request of these days named the key, or none is rolled up yet", "muted"),
         ]
     begin, end = f"{report.start:%m-%d %H:%M}", f"{report.end:%m-%d %H:%M}"
     lines: list[Line] = [

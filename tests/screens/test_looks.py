@@ -184,6 +184,9 @@ async def test_after_a_hangup_the_view_is_shown_again_once(database: Database) -
         await until(pilot, lambda: "FAILING MOST" in text(pilot))
 
 
+OF_ANOTHER_HOME = json.dumps({"context": "test", "home": "/elsewhere/test", "noun": "audit", "path": "audit"})
+
+
 async def test_a_demonstration_that_is_cut_off_leaves_no_view_to_the_next(database: Database) -> None:
     async with console(database, environment="demo") as (app, _):
         app.on_hangup()
@@ -202,7 +205,7 @@ async def test_the_view_that_is_shown_again_may_be_of_a_list_that_was_not_built_
 
 
 @pytest.mark.parametrize(
-    "kept", ["", "[]", '{"context": "test"}', json.dumps({"context": "other", "link": "other/audit"})]
+    "kept", ["", "[]", '{"context": "test"}', json.dumps({"context": "other", "link": "other/audit"}), OF_ANOTHER_HOME]
 )
 async def test_what_was_kept_of_another_context_or_cannot_be_read_is_not_shown(database: Database, kept: str) -> None:
     with psycopg.connect(database.owner) as connection:
