@@ -163,9 +163,8 @@ class Home:
             first.finish()
         else:
             self._first = first
-        self._heard = time.monotonic()
-        # Without the wait, whoever comes first would not find a connection yet and make the pool log in a second time. A
-        # console soon asks several things at once, so it is right to.
+        # Without the wait, whoever comes first would not find a connection yet and make the pool log in a second time.
+        # A console soon asks several things at once, so it is right to.
         try:
             await self.pool.open(wait=self._asks_in_turn and not self.shared, timeout=CONNECT_SECONDS)
         except PoolTimeout:
