@@ -114,6 +114,7 @@ class Home:
         self._heard = 0.0
         self.clock = HomeClock()
         self._dressed = dressed(conninfo, conversation)
+        self._asks_in_turn = conversation == "command"
         self._first: PGconn | None = None
         self._trouble: psycopg.Error | None = None
         self.conninfo = conninfo
@@ -162,10 +163,10 @@ class Home:
             first.finish()
         else:
             self._first = first
-        self._heard = time.monotonic()
         # Without the wait, whoever comes first would not find a connection yet and make the pool log in a second time.
+        # A console soon asks several things at once, so it is right to.
         try:
-            await self.pool.open(wait=not self.shared, timeout=CONNECT_SECONDS)
+            await self.pool.open(wait=self._asks_in_turn and not self.shared, timeout=CONNECT_SECONDS)
         except PoolTimeout:
             raise self._out_of_connections() from None
 

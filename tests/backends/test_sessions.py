@@ -12,6 +12,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from app.homes import HomeChoice, home_name
+from backends.postgres.home import Home
 from backends.postgres.link import connect, dressed
 from backends.postgres.migrate import migrate
 from controlplane.errors import Refusal
@@ -88,14 +89,18 @@ def test_what_is_written_is_what_is_read_whatever_is_set_elsewhere(cli: Cli, odd
     assert shown["item"]["created_at"][:4] == cli.done("audit", "list")["as_of"][:4]
 
 
-async def test_a_home_that_is_asked_one_thing_after_another_logs_in_once(database: Database) -> None:
-    async with opened(database.login("viewer")) as home:
+async def test_a_command_logs_in_once(database: Database) -> None:
+    home = Home(database.login("viewer"), conversation="command")
+    await home.open()
+    try:
         for _ in range(2):
             async with home.connection() as connection:
                 await connection.execute("SELECT 1")
         async with home.connection() as connection:
             mine = "SELECT count(*) FROM pg_stat_activity WHERE usename = session_user AND datname = current_database()"
             assert await (await connection.execute(mine)).fetchone() == (1,)
+    finally:
+        await home.close()
 
 
 async def test_options_of_ones_own_stand(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
