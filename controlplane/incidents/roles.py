@@ -57,7 +57,7 @@ async def take(change: Change, request: IncidentRole, incident: Incident) -> Rec
 @operation("incidents.offer", RoleOffer, role="operator", risk=Risk.PREVIEW, key="f", on=INCIDENT,
            check=rules.check_not_closed, way_back="It is yours until it is accepted, and after its time.")  # fmt: skip
 async def offer(change: Change, request: RoleOffer, incident: Incident) -> Record:
-    """Offer your role to somebody, with a summary of the situation.
+    """Offer your role to somebody, with a summary.
 
     It is yours until they accept it.
     """

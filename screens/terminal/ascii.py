@@ -35,4 +35,5 @@ def wants_ascii(glyphs: str, environ: Mapping[str, str]) -> bool:
     if not environ.get("LC_ALL") and environ.get("LANG") in ("C", "POSIX") and environ.get("LC_CTYPE") in COERCED:
         return True
     locale = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
-    return bool(locale) and not {"utf-8", "utf8"} & {locale.partition(".")[2].partition("@")[0].lower()}
+    codeset = locale.rpartition(".")[2].partition("@")[0].lower()  # on macOS, LC_CTYPE may name nothing else
+    return bool(locale) and codeset not in ("utf-8", "utf8")

@@ -164,14 +164,15 @@ class There(Ahead):
         return self._answers
 
 
-async def test_it_goes_again_when_the_home_refuses_the_person() -> None:
+async def test_it_goes_again_when_the_home_refuses_the_person(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()  # the home was made before
     may = asyncio.Event()
 
     async def refused(report: object) -> Any:
         await may.wait()
         raise NotPermitted("not_an_operator", "The login has no role in this home.")
 
-    choice = HomeChoice("folder", "/nowhere", None, "--home")
+    choice = HomeChoice("folder", str(tmp_path), None, "--home")
     app = Watchfloor(Settings(Path("/nowhere/settings.toml")), refused, choice=choice)
     app.ahead = There({"failing": [TenantFigures("acme", 9.0, 0.5, 70.0, None)]})
     async with app.run_test(size=(120, 40)) as pilot:

@@ -59,13 +59,20 @@ def test_the_functions_of_the_page_are_those_of_the_home(database: Database) -> 
     )
 
 
+def source_of(database: Database, function: str) -> str:
+    with psycopg.connect(database.owner) as connection:
+        row = connection.execute(
+            "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = %s", [function]
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
 def test_the_refusals_of_the_page_are_those_of_the_home(database: Database) -> None:
     with psycopg.connect(database.owner) as connection:
         source = {name: body for name, _, _, body, _ in connection.execute(FUNCTIONS).fetchall()}
-        fault = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE proname = 'sign_up_fault'"
-        row = connection.execute(fault).fetchone()
-    assert row is not None
-    source["sign_up"] += row[0]
+    source["sign_up"] += source_of(database, "sign_up_fault")
+    source["provision"] += source_of(database, "check_request_id")
     [table] = re.findall(r"^\| asked \|.*?\n\n", PAGE, re.S | re.M)
     shown = {name: set(re.findall(r"`(\w+)`", codes)) for name, codes in re.findall(r"^\| `(\w+)`(.*)$", table, re.M)}
     assert set(shown) == {"authenticate", "admit", "impersonation", "sign_up", "provision"}

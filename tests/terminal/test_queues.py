@@ -60,7 +60,7 @@ def test_six_keys_replay_a_cause_and_another_console_pauses_it_changes_its_rate_
         other.press("a")
         other.see("Change a run's rate")
         other.press("s")
-        other.see("from now on")
+        other.see("how many to begin a second")
         other.press("ctrl+u")
         other.type("500")
         other.press("enter")

@@ -18,7 +18,6 @@ from controlplane.operations import Call, execute
 from controlplane.registry import named
 from tests.postgres import LOGIN_PASSWORD, Database
 from tests.terminal.console import CHECKOUT, PROGRAM, console, socket_of, url
-from tests.terminal.driver import Terminal
 from tests.terminal.link import CutLink
 from tests.terminal.test_faults import DEAD_TIME, suspend
 
@@ -146,21 +145,16 @@ def test_ctrl_c_during_a_commit_that_was_made_tells_what_was_made(estate: Databa
 # The console
 
 
-def commit(t: Terminal) -> None:
-    t.see("Acme 10")
-    suspend(t)
-    t.settle(DEAD_TIME)
-    t.press("y")
-
-
 def test_a_change_is_pending_until_it_is_answered_and_who_leaves_is_told_how_to_look_it_up(
     estate: Database, link: CutLink
 ) -> None:
     with console(estate, port=link.port) as t:
         t.see("Acme 10")
+        suspend(t)
+        t.settle(DEAD_TIME)
         link.silence_at(b"COMMIT")
-        commit(t)
-        t.see("suspend acme-10: pending")
+        t.press("y")
+        t.see("suspend acme-10: waiting for the home")
         assert link.silenced.wait(60)
         t.press("ctrl+c", "ctrl+c")
         assert t.wait(10) == OutcomeUnknown.exit_code
