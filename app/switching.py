@@ -35,14 +35,19 @@ def opener(choice: HomeChoice, settings: Settings, secrets: Secrets | None = Non
     """The function that opens this choice; it loads the database's library when it is called."""
 
     async def open_context(report: Callable[[str], None]) -> Context:
-        for module in LOADED_IN_TURN:
-            import_module(module)
-            await asyncio.sleep(0)
+        await load_contexts()
         from app.contexts import connect
 
         return await connect(choice, settings=settings, secrets=secrets, conversation="console", report=report)
 
     return open_context
+
+
+async def load_contexts() -> None:
+    """Load app.contexts."""
+    for module in LOADED_IN_TURN:
+        import_module(module)
+        await asyncio.sleep(0)
 
 
 def session_of(choice: HomeChoice, settings: Settings) -> Session:

@@ -6,13 +6,14 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.demo import folders
 from app.homes import HomeChoice, home_name
 from app.links import DEMO
+from app.switching import load_contexts
 from controlplane.errors import Refusal
 
 if TYPE_CHECKING:
@@ -57,10 +58,14 @@ class Stage:
 
     async def open_context(self, report: Callable[[str], None]) -> Context:
         """The home, after `prepare`, when its worker is there too. Raises Refusal."""
-        if not self._working:
-            await asyncio.to_thread(self._until, "working", report)
-            self._working = True
         context = await visitor(self._home)(report)
+        if not self._working:
+            try:
+                await asyncio.to_thread(self._until, "working", report)
+            except Refusal:
+                await context.close()
+                raise
+            self._working = True
         return context._replace(ends=ENDS)
 
     def _until(self, word: str, report: Callable[[str], None]) -> Any:
@@ -80,8 +85,8 @@ def visitor(folder: Path) -> OpenContext:
     """Opens a running demonstration, this console's own or one of another terminal."""
 
     async def open_context(report: Callable[[str], None]) -> Context:
-        open_home = await asyncio.to_thread(_opener)
-        return await open_home(folder)
+        await load_contexts()
+        return await _opened(folder)
 
     return open_context
 
@@ -92,19 +97,15 @@ def _name(folder: Path) -> str:
     return f"{DEMO}{number}" if number else home_name(HomeChoice("folder", str(folder), None, ""))
 
 
-def _opener() -> Callable[[Path], Awaitable[Context]]:
-    """The function that opens the home; its imports take a while, so this is called in a thread."""
+async def _opened(folder: Path) -> Context:
     from app.contexts import Context
     from app.embedded import bring_back, embedded_at
     from backends.postgres.home import Home
 
-    async def opened(folder: Path) -> Context:
-        embedded = embedded_at(folder)
-        known = embedded.known()
-        if known is None:
-            raise Refusal("demonstration_over", "The demonstration is over.", "watchfloor demo")
-        home = Home(known.login_conninfo(), conversation="demo console", revive=lambda: bring_back(embedded))
-        await home.open()
-        return Context(home, _name(folder), "demo", False, "watchfloor demo", embedded=True)
-
-    return opened
+    embedded = embedded_at(folder)
+    known = await asyncio.to_thread(embedded.known)
+    if known is None:
+        raise Refusal("demonstration_over", "The demonstration is over.", "watchfloor demo")
+    home = Home(known.login_conninfo(), conversation="demo console", revive=lambda: bring_back(embedded))
+    await home.open()
+    return Context(home, _name(folder), "demo", False, "watchfloor demo", embedded=True)
