@@ -231,8 +231,11 @@ SIGNS = {
     "▶": "}",  # running
     "∅": "0",  # erased
     "◆": "&",  # an alert
-    "▲": "^",  # ascending; a change; severe
-    "▼": "v",  # descending
+    "↑": "^",  # ascending
+    "↓": "v",  # descending
+    "▲": "A",  # a change
+    "▼": "V",  # now
+    "◈": "E",  # an error, severe
     "◢": "/",  # the share of errors rises
     "◣": "\\",  # it falls
     "›": ">",  # leads to what follows

@@ -59,7 +59,7 @@ class OrderedScreen(AreaScreen, Generic[R]):
     def order_words(self) -> str:
         if self.choosing_sort:
             return "sort by which column?"
-        return f"sort {self.sort} {'▼' if self.descending else '▲'}" if self.sort else ""
+        return f"sort {self.sort} {'↓' if self.descending else '↑'}" if self.sort else ""
 
     def action_choose_sort(self) -> None:
         self.choosing_sort = bool(self.sorts)

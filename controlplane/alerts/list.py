@@ -14,7 +14,7 @@ from controlplane.text import clean
 
 SEVERITY: dict[Severity, Status] = {
     "critical": Status("✕", "bad"),
-    "error": Status("▲", "bad"),
+    "error": Status("◈", "bad"),
     "warning": Status("◐", "warn"),
     "info": Status("○", "muted"),
 }

@@ -27,7 +27,7 @@ RULE_STANDINGS = {
     "off": Status("○", "muted"),
 }
 RAISE_STANDINGS = {
-    "open": Status("▲", "warn"),
+    "open": Status("◐", "warn"),
     "given back": Status("●", "good"),
     "over": Status("○", "muted"),
 }

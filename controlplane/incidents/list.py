@@ -23,7 +23,7 @@ from controlplane.text import UNKNOWN, clean
 
 SEVERITY: dict[str, Status] = {
     "SEV-1": Status("✕", "bad"),
-    "SEV-2": Status("▲", "bad"),
+    "SEV-2": Status("◈", "bad"),
     "SEV-3": Status("◐", "warn"),
     "SEV-4": Status("○", "muted"),
 }

@@ -35,7 +35,7 @@ class RowLines(Generic[R]):
         style = self._look("table--header")
         pieces = [(" " * LEFT_MARGIN, style)]
         for column, _, width in self._places:
-            arrow = ("▼" if query.descending else "▲") if column.key == query.sort else ""
+            arrow = ("↓" if query.descending else "↑") if column.key == query.sort else ""
             title = fit(clean(column.title), min(width - len(arrow), cells(column.title))) + arrow
             pieces.append((fit(title, width, column.align), style))
             pieces.append((BETWEEN, style))

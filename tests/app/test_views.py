@@ -52,7 +52,7 @@ async def test_a_view_keeps_filter_order_and_columns_and_no_comment_is_lost(data
         await quiet(pilot)
         assert "Bee" not in text(pilot) and "plan:growth" not in text(pilot)
         app.run_command("view noisy")
-        await until(pilot, lambda: "sort name ▼" in text(pilot) and "growth" in text(pilot))
+        await until(pilot, lambda: "sort name ↓" in text(pilot) and "growth" in text(pilot))
         lines = text(pilot).splitlines()
         assert "NAME" not in lines[2] and "PLAN" in lines[2]
         assert [line.split()[-2] for line in lines[3:5]] == ["b", "a"]

@@ -25,7 +25,7 @@ async def test_what_is_chained_and_signed_is_said_and_what_is_not(database: Data
             audit = app.screen
             assert isinstance(audit, AuditScreen)
             title = shown(pilot)[1]
-            assert "chained to 0, no checkpoint yet · sort at ▼" in title
+            assert "chained to 0, no checkpoint yet · sort at ↓" in title
             assert [line.split()[-1] for line in shown(pilot) if " one " in line] == ["…1"]
 
             signed = await notary.sign()

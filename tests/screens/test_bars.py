@@ -105,11 +105,11 @@ async def test_the_title_says_what_is_shown_of_all_and_in_which_order():
         "noun": "tenants",
         "count": "38 of 1,204",
         "filter": "/status:suspended plan:growth",
-        "order": "sort errors ▼",
+        "order": "sort errors ↓",
     }
     lines = await shown(bar, lambda: bar.show(**told))
     assert lines[80].startswith(" tenants  38 of 1,204  /status:suspended plan:growth ")
-    assert lines[80].endswith(" sort errors ▼ ")
+    assert lines[80].endswith(" sort errors ↓ ")
     assert "38 of 1,204" in lines[40] and "/status" in lines[40]
 
 
@@ -117,7 +117,7 @@ async def test_a_filter_that_cannot_be_read_is_said_in_its_own_words():
     bar = TitleLine()
     fault = "There is no field plam. Fields: plan, status."
     lines = await shown(
-        bar, lambda: bar.show(noun="tenants", count="38", filter="/plam:x", fault=fault, order="sort id ▲")
+        bar, lambda: bar.show(noun="tenants", count="38", filter="/plam:x", fault=fault, order="sort id ↑")
     )
     assert f"/plam:x  ! {fault}" in lines[80] and "sort" not in lines[80]
     assert "! There is" in lines[40]

@@ -135,7 +135,7 @@ async def test_choosing_an_order_is_calm(database: Database) -> None:
         app.area.post_message(WindowTable.HeadingClicked(app.area.table, "owner"))
         await until(pilot, lambda: "Owner cannot be sorted: it is masked. Filter with owner:…" in text(pilot))
         app.area.post_message(WindowTable.HeadingClicked(app.area.table, "err"))
-        await until(pilot, lambda: "sort err ▼" in text(pilot))
+        await until(pilot, lambda: "sort err ↓" in text(pilot))
 
 
 async def test_what_has_become_too_many_is_shown_in_its_own_order_again(
@@ -147,10 +147,10 @@ async def test_what_has_become_too_many_is_shown_in_its_own_order_again(
         app.run_command("keys")
         await until(pilot, lambda: "wf_live_3" in text(pilot))
         app.area.post_message(WindowTable.HeadingClicked(app.area.table, "label"))
-        await until(pilot, lambda: "sort label ▲" in text(pilot) and "wf_live_3" in text(pilot))
+        await until(pilot, lambda: "sort label ↑" in text(pilot) and "wf_live_3" in text(pilot))
         monkeypatch.setattr("backends.postgres.paging.MAX_SORTED", 2)
         await pilot.press("r")
-        await until(pilot, lambda: "filter them to sort by label" in text(pilot) and "sort created ▼" in text(pilot))
+        await until(pilot, lambda: "filter them to sort by label" in text(pilot) and "sort created ↓" in text(pilot))
         assert "wf_live_3" in text(pilot)
 
 

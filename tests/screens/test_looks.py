@@ -179,7 +179,7 @@ async def test_after_a_hangup_the_view_is_shown_again_once(database: Database) -
         await until(pilot, lambda: "audit" in text(pilot).splitlines()[1])
     async with console(database, link="") as (_, pilot):
         await until(pilot, lambda: "/id:zed" in text(pilot) and "Zed" in text(pilot))
-        assert "sort plan ▼" in text(pilot) and "Acme" not in text(pilot) and "was cut" in text(pilot)
+        assert "sort plan ↓" in text(pilot) and "Acme" not in text(pilot) and "was cut" in text(pilot)
     async with console(database, link="") as (_, pilot):
         await until(pilot, lambda: "FAILING MOST" in text(pilot))
 

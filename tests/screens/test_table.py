@@ -517,10 +517,10 @@ async def test_the_first_column_stays_when_scrolled_sideways():
 
 async def test_the_order_is_marked_at_its_column():
     async with staged(query=Query(sort="errors", descending=True)) as stage:
-        assert "ERRORS▼" in texts(stage.table)[0]
+        assert "ERRORS↓" in texts(stage.table)[0]
         stage.table.show(stage.listing, Query(sort="name"))
         await settled(stage.pilot, stage.table)
-        assert "NAME▲" in texts(stage.table)[0] and "▼" not in texts(stage.table)[0]
+        assert "NAME↑" in texts(stage.table)[0] and "↓" not in texts(stage.table)[0]
 
 
 @pytest.mark.parametrize("size", [(50, 24), (80, 12)])

@@ -244,11 +244,11 @@ async def test_a_scope_that_cannot_be_read_leaves_the_charts(estate: Database) -
 async def test_the_top_list_goes_by_another_number_and_narrows(estate: Database) -> None:
     async with console(estate, role="viewer") as (app, pilot):
         screen = await charts(pilot, "chart:top")
-        await until(pilot, lambda: "acme" in text(pilot) and "REQUESTS▼" in text(pilot))
+        await until(pilot, lambda: "acme" in text(pilot) and "REQUESTS↓" in text(pilot))
         acme = next(line for line in text(pilot).splitlines() if line.startswith("› "))
         assert "acme" in acme and "6,3" in acme
         await pilot.press("o")
-        await until(pilot, lambda: "5XX▼" in text(pilot))
+        await until(pilot, lambda: "5XX↓" in text(pilot))
         await pilot.press("v")
         await until(pilot, lambda: "/v1/orders" in text(pilot) and "routes by errors" in text(pilot))
         await pilot.press("enter")

@@ -84,7 +84,7 @@ def test_what_is_only_read(estate: Database) -> None:
         hands.press("1")
         hands.see("Globex")
         hands.press("S", "e")
-        hands.see("sort err ▼")
+        hands.see("sort err ↓")
         hands.terminal.settle()
         hands.press("enter")
         hands.see("tenants › acme")

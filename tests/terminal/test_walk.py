@@ -90,7 +90,7 @@ def test_every_main_screen_can_be_read(fleet: Database, mode: str) -> None:
         t.press("S")
         t.see("n name")
         t.press("e")
-        t.see(re.compile("sort err [▼v]"))
+        t.see(re.compile("sort err [↓v]"))
         t.press("a")
         t.see("suspend")
         t.settle()
