@@ -61,7 +61,7 @@ def top_columns(by: By, measure: Measure) -> Sequence[Column[Ranked]]:
     }
     first = numbers.pop(measure)
     owner = [] if by == "tenant" else [Column("tenant_id", "TENANT", 10, 8, named["tenant"].cell)]
-    kept = Column(first.key, first.title + "▼", first.width + 1, 2, first.cell, "right")
+    kept = Column(first.key, first.title + "↓", first.width + 1, 2, first.cell, "right")
     return (named[by], kept, *numbers.values(), *owner)
 
 
