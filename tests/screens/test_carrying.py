@@ -74,7 +74,10 @@ async def test_a_key_that_answers_a_refusal_waits_for_no_reading(estate: Databas
         read.set()
 
 
-async def test_u_asks_why_in_a_field_and_takes_nothing_typed_as_keys(estate: Database) -> None:
+async def test_u_asks_why_in_a_field_and_takes_nothing_typed_as_keys(
+    estate: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("screens.dialogs.confirm.DEAD_SECONDS", 600)  # however slowly the machine types
     async with console(estate) as (app, pilot):
         await suspend(pilot)
         await confirm(pilot)
